@@ -1,7 +1,7 @@
 //! Scans over the view: uncommitted writes merged over what RocksDB, or a worker's snapshot of it, holds.
 
 use super::cf::Cf;
-use super::rocks::{Direction, KeyRange, RocksIter};
+use super::rocks::{Direction, KeyRange, Rocks, RocksIter, StoreError};
 use super::view::View;
 use crate::command::halt::{Halt, Run, Wait};
 use crate::limits::SCAN_ENTRIES_INLINE_MAX;
@@ -58,10 +58,40 @@ fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 pub type Entry = (Box<[u8]>, Box<[u8]>);
 
 /// What a worker read for a waiting command.
+#[derive(Debug)]
 pub struct Pinned {
+    /// Names the range to [`View::is_outdated`].
+    pub number: u64,
     pub request: ScanRequest,
     /// In the order of the request.
     pub entries: Vec<Entry>,
+}
+
+/// Reads a range whole from a snapshot of the database, on a worker.
+pub fn read_range(rocks: &Rocks, request: ScanRequest, number: u64) -> Result<Pinned, StoreError> {
+    let snapshot = rocks.snapshot();
+    let range = KeyRange {
+        lower: &request.lower,
+        upper: request.upper.as_deref(),
+    };
+    let direction = if request.reverse {
+        Direction::Backward
+    } else {
+        Direction::Forward
+    };
+    let mut iter = rocks.iter(request.cf, range, direction, Some(&snapshot), false);
+    let mut entries = Vec::new();
+    while entries.len() < request.limit
+        && let Some((key, value)) = iter.next()?
+    {
+        entries.push((key.into(), value.into()));
+    }
+    drop(iter);
+    Ok(Pinned {
+        number,
+        request,
+        entries,
+    })
 }
 
 enum Base<'v> {
@@ -131,10 +161,16 @@ impl<'v> Scan<'v> {
                 } else {
                     Direction::Forward
                 };
-                let iter = view.rocks.iter(request.cf, range, direction, None, true);
+                let iter = view
+                    .database()?
+                    .iter(request.cf, range, direction, None, true);
                 Base::Rocks {
                     iter,
-                    left: SCAN_ENTRIES_INLINE_MAX,
+                    left: if view.scans_may_wait {
+                        SCAN_ENTRIES_INLINE_MAX
+                    } else {
+                        usize::MAX
+                    },
                 }
             }
         };

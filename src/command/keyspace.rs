@@ -1,0 +1,2 @@
+//! Keyspace commands.
+pub use crate::storage::counting::KeyCounts;
