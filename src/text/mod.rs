@@ -4,6 +4,7 @@
 //! rule of redis-server 7.0 that it follows; where C leaves something to the platform (locale, `long double`), the rule is
 //! the one of x86-64 Linux in the C locale.
 
+pub mod crc;
 pub mod float;
 pub mod glob;
 pub mod int;
