@@ -3,6 +3,7 @@ pub mod clock;
 pub mod command;
 pub mod error;
 pub mod limits;
+pub mod rdb;
 pub mod resp;
 pub mod storage;
 pub mod text;
