@@ -5,7 +5,7 @@
 
 use super::forms::{OneOf, Text, YesNo};
 use super::numbers::{LONG_MAX, Memory, MemoryOrPercent, Share, int};
-use super::server::{REPLICATION_LATER, REPLICATION_UNUSED};
+use super::server::REPLICATION;
 use super::setting::Effect::{OnlyDefault, Unused};
 use super::setting::settings;
 use super::special::{OomScores, SavePoints};
@@ -17,9 +17,9 @@ const EVICTION: &str = "nothing is evicted: data is on disk";
 const DEFRAG: &str = "memory is not defragmented: it holds caches, not data";
 const CLUSTER: &str =
     "there is no cluster bus here: a topology comes from a controller, as in Kvrocks";
-const MIGRATION: &str = "nothing reads it: slot migration is not in this build yet";
-const JSON: &str = "nothing reads it: JSON documents are not in this build yet";
-const BACKUP: &str = "nothing reads it: backups are not in this build yet";
+const MIGRATION: &str = "slot migration is not in this build yet";
+const JSON: &str = "JSON documents are not in this build yet";
+const BACKUP: &str = "backups are not in this build yet";
 const SAMPLING: &str = "there is no perf log here: see SLOWLOG and LATENCY";
 const CRON: &str = "scheduled jobs are not in this build yet: run COMPACT from cron";
 const COMPACTION: &str = "expired and deleted data leaves with RocksDB's own compactions";
@@ -88,7 +88,7 @@ settings! {
     "stream-node-max-entries": stream_node_max_entries: u64 = 100, int(0, i64::MAX), Live, Unused(TABLES);
     "hll-sparse-max-bytes": hll_sparse_max_bytes: u64 = 3000, ANY_SIZE, Live, Unused(TABLES);
     "tracking-table-max-keys": tracking_table_max_keys: u64 = 1_000_000, int(0, i64::MAX), Live,
-        Unused("nothing reads it: client tracking is not in this build yet");
+        Unused("client tracking is not in this build yet");
     "activedefrag": activedefrag: bool = false, YesNo, Live, OnlyDefault(DEFRAG);
     "active-defrag-cycle-min": active_defrag_cycle_min: u32 = 1, int(1, 99), Live, Unused(DEFRAG);
     "active-defrag-cycle-max": active_defrag_cycle_max: u32 = 25, int(1, 99), Live, Unused(DEFRAG);
@@ -139,29 +139,29 @@ settings! {
     "aclfile": aclfile: Vec<u8> = Vec::new(), Text, AtStart,
         OnlyDefault("users are not in this build yet: requirepass is the one password");
     "acllog-max-len": acllog_max_len: u64 = 128, int(0, i64::MAX), Live,
-        Unused("nothing reads it: users are not in this build yet");
+        Unused("users are not in this build yet");
     "acl-pubsub-default": acl_pubsub_default: &'static str = "resetchannels",
-        OneOf(&["allchannels", "resetchannels"]), Live, Unused("nothing reads it: users are not in this build yet");
+        OneOf(&["allchannels", "resetchannels"]), Live, Unused("users are not in this build yet");
 
     // Redis: replication and cluster.
-    "bind-source-addr": bind_source_addr: Vec<u8> = Vec::new(), Text, Live, Unused(REPLICATION_UNUSED);
+    "bind-source-addr": bind_source_addr: Vec<u8> = Vec::new(), Text, Live, Unused(REPLICATION);
     "repl-backlog-size": repl_backlog_size: u64 = 1 << 20, Memory { min: 1, max: LONG_MAX }, Live,
         Unused("RocksDB's log is the backlog: see rocksdb.wal_size_limit_mb");
     "repl-backlog-ttl": repl_backlog_ttl: u64 = 3600, int(0, i64::MAX), Live,
         Unused("RocksDB's log is the backlog: see rocksdb.wal_ttl_seconds");
-    "repl-disable-tcp-nodelay": repl_disable_tcp_nodelay: bool = false, YesNo, Live, Unused(REPLICATION_UNUSED);
-    "repl-diskless-sync": repl_diskless_sync: bool = true, YesNo, Live, Unused(REPLICATION_UNUSED);
-    "repl-diskless-sync-delay": repl_diskless_sync_delay: u32 = 5, int(0, INT_MAX), Live, Unused(REPLICATION_UNUSED);
+    "repl-disable-tcp-nodelay": repl_disable_tcp_nodelay: bool = false, YesNo, Live, Unused(REPLICATION);
+    "repl-diskless-sync": repl_diskless_sync: bool = true, YesNo, Live, Unused(REPLICATION);
+    "repl-diskless-sync-delay": repl_diskless_sync_delay: u32 = 5, int(0, INT_MAX), Live, Unused(REPLICATION);
     "repl-diskless-sync-max-replicas": repl_diskless_sync_max_replicas: u32 = 0, int(0, INT_MAX), Live,
-        Unused(REPLICATION_UNUSED);
+        Unused(REPLICATION);
     "repl-diskless-load": repl_diskless_load: &'static str = "disabled",
-        OneOf(&["disabled", "on-empty-db", "swapdb"]), Live, Unused(REPLICATION_UNUSED);
+        OneOf(&["disabled", "on-empty-db", "swapdb"]), Live, Unused(REPLICATION);
     "replica-lazy-flush" or "slave-lazy-flush": replica_lazy_flush: bool = false, YesNo, Live,
-        Unused(REPLICATION_UNUSED);
+        Unused(REPLICATION);
     "replica-ignore-maxmemory" or "slave-ignore-maxmemory": replica_ignore_maxmemory: bool = true, YesNo, Live,
         Unused(EVICTION);
     "replica-ignore-disk-write-errors": replica_ignore_disk_write_errors: bool = false, YesNo, Live,
-        OnlyDefault(REPLICATION_LATER);
+        OnlyDefault(REPLICATION);
     "propagation-error-behavior": propagation_error_behavior: &'static str = "ignore",
         OneOf(&["ignore", "panic", "panic-on-replicas"]), Live, Unused("batches are replicated, not commands");
     "cluster-config-file": cluster_config_file: Vec<u8> = b"nodes.conf".to_vec(), Text, AtStart, Unused(CLUSTER);
@@ -195,12 +195,12 @@ settings! {
     "repl-namespace-enabled": repl_namespace_enabled: bool = false, YesNo, Live,
         OnlyDefault("namespaces are not in this build: see databases");
     "persist-cluster-nodes-enabled": persist_cluster_nodes_enabled: bool = true, YesNo, Live,
-        Unused("nothing reads it: a topology cannot be set in this build yet");
-    "master-use-repl-port": master_use_repl_port: bool = false, YesNo, Live, Unused(REPLICATION_UNUSED);
+        Unused("a topology cannot be set in this build yet");
+    "master-use-repl-port": master_use_repl_port: bool = false, YesNo, Live, Unused(REPLICATION);
     "slave-empty-db-before-fullsync" or "slave-delete-db-before-fullsync": slave_empty_db_before_fullsync: bool = false,
-        YesNo, Live, Unused(REPLICATION_UNUSED);
-    "fullsync-recv-file-delay": fullsync_recv_file_delay: u32 = 0, int(0, INT_MAX), Live, Unused(REPLICATION_UNUSED);
-    "max-replication-mb": max_replication_mb: u32 = 0, int(0, INT_MAX), Live, Unused(REPLICATION_UNUSED);
+        YesNo, Live, Unused(REPLICATION);
+    "fullsync-recv-file-delay": fullsync_recv_file_delay: u32 = 0, int(0, INT_MAX), Live, Unused(REPLICATION);
+    "max-replication-mb": max_replication_mb: u32 = 0, int(0, INT_MAX), Live, Unused(REPLICATION);
     "purge-backup-on-fullsync": purge_backup_on_fullsync: bool = false, YesNo, Live, Unused(BACKUP);
     "max-backup-to-keep": max_backup_to_keep: u32 = 1, int(0, 1), Live, Unused(BACKUP);
     "max-backup-keep-hours": max_backup_keep_hours: u32 = 0, int(0, INT_MAX), Live, Unused(BACKUP);
@@ -213,7 +213,7 @@ settings! {
     "force-compact-file-min-deleted-percentage": force_compact_file_min_deleted_percentage: u32 = 10, int(1, 100),
         Live, Unused(COMPACTION);
     "max-bitmap-to-string-mb": max_bitmap_to_string_mb: u32 = 16, int(0, INT_MAX), Live,
-        Unused("nothing reads it: bitmaps are not in this build yet");
+        Unused("bitmaps are not in this build yet");
     "redis-cursor-compatible": redis_cursor_compatible: bool = true, YesNo, Live,
         OnlyDefault("SCAN cursors are numbers, as in Redis");
     "resp3-enabled": resp3_enabled: bool = true, YesNo, Live, OnlyDefault("each client chooses with HELLO");

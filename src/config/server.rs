@@ -18,13 +18,10 @@ use super::setting::Effect::{OnlyDefault, Unused};
 use super::setting::settings;
 use super::special::{Percentiles, ShutdownOptions, ShutdownOptionsForm};
 
-/// Why settings of a later part take nothing but their default.
-pub(super) const REPLICATION_LATER: &str = "replication is not in this build yet";
-/// Why settings that only replication reads change nothing.
-pub(super) const REPLICATION_UNUSED: &str =
-    "nothing reads it: replication is not in this build yet";
+/// Why settings of replication are refused, or change nothing.
+pub(super) const REPLICATION: &str = "replication is not in this build yet";
 /// Why settings that only scripts read change nothing.
-const SCRIPTS_UNUSED: &str = "nothing reads it: scripts are not in this build yet";
+const SCRIPTS: &str = "scripts are not in this build yet";
 /// Why the limits on memory stay at their defaults.
 const MEMORY: &str = "data is on disk and nothing is evicted: hot-cache-size and rocksdb.block_cache_size bound memory";
 
@@ -86,7 +83,7 @@ settings! {
     "backup-dir": backup_dir: Option<PathBuf> = None, Place, AtStart,
         OnlyDefault("backups are not in this build yet");
     /// Name of the database, which both ends of a replication must agree on.
-    "db-name": db_name: Vec<u8> = b"change.me.db".to_vec(), Text, AtStart, Unused(REPLICATION_UNUSED);
+    "db-name": db_name: Vec<u8> = b"change.me.db".to_vec(), Text, AtStart, Unused(REPLICATION);
     /// Databases to `SELECT` from.
     "databases" or "redis-databases": databases: u32 = 16, int(1, INT_MAX), AtStart;
     /// Least important lines of the log.
@@ -176,45 +173,45 @@ settings! {
 
     /// The primary to follow.
     "replicaof" or "slaveof": replicaof: Option<PrimaryAddress> = None, ReplicaOf, AtStart,
-        OnlyDefault(REPLICATION_LATER);
+        OnlyDefault(REPLICATION);
     /// Password for the primary.
-    "masterauth": masterauth: Vec<u8> = Vec::new(), Secret, Live, Unused(REPLICATION_UNUSED);
+    "masterauth": masterauth: Vec<u8> = Vec::new(), Secret, Live, Unused(REPLICATION);
     /// User for the primary.
-    "masteruser": masteruser: Vec<u8> = Vec::new(), Secret, Live, Unused(REPLICATION_UNUSED);
+    "masteruser": masteruser: Vec<u8> = Vec::new(), Secret, Live, Unused(REPLICATION);
     /// Refuse writes of clients on a replica.
     "replica-read-only" or "slave-read-only": replica_read_only: bool = true, YesNo, Live,
         OnlyDefault("a replica's writes come from its primary alone: one of its own would break the equal sequences");
     /// Answer clients while the link to the primary is down.
     "replica-serve-stale-data" or "slave-serve-stale-data": replica_serve_stale_data: bool = true, YesNo, Live,
-        Unused(REPLICATION_UNUSED);
+        Unused(REPLICATION);
     /// Sentinel's preference when it promotes a replica, lowest first; 0 never.
     "replica-priority" or "slave-priority": replica_priority: u32 = 100, int(0, INT_MAX), Live,
-        Unused(REPLICATION_UNUSED);
+        Unused(REPLICATION);
     /// Address that the primary shows for this replica; empty for the one it sees.
     "replica-announce-ip" or "slave-announce-ip": replica_announce_ip: Vec<u8> = Vec::new(), Text, Live,
-        Unused(REPLICATION_UNUSED);
+        Unused(REPLICATION);
     /// Port that the primary shows for this replica; 0 for the one it listens on.
     "replica-announce-port" or "slave-announce-port": replica_announce_port: u16 = 0, int(0, 65535), Live,
-        Unused(REPLICATION_UNUSED);
+        Unused(REPLICATION);
     /// Whether Sentinel is shown this replica.
-    "replica-announced": replica_announced: bool = true, YesNo, Live, Unused(REPLICATION_UNUSED);
+    "replica-announced": replica_announced: bool = true, YesNo, Live, Unused(REPLICATION);
     /// Seconds of silence after which a replication link is given up.
-    "repl-timeout": repl_timeout_s: u32 = 60, int(1, INT_MAX), Live, Unused(REPLICATION_UNUSED);
+    "repl-timeout": repl_timeout_s: u32 = 60, int(1, INT_MAX), Live, Unused(REPLICATION);
     /// Seconds between two pings on a replication link.
     "repl-ping-replica-period" or "repl-ping-slave-period": repl_ping_replica_period_s: u32 = 10, int(1, INT_MAX),
         Live,
-        Unused(REPLICATION_UNUSED);
+        Unused(REPLICATION);
     /// Replicas without which writes are refused.
     "min-replicas-to-write" or "min-slaves-to-write": min_replicas_to_write: u32 = 0, int(0, INT_MAX), Live,
-        OnlyDefault(REPLICATION_LATER);
+        OnlyDefault(REPLICATION);
     /// Seconds of silence that such a replica is allowed.
     "min-replicas-max-lag" or "min-slaves-max-lag": min_replicas_max_lag_s: u32 = 10, int(0, INT_MAX), Live,
-        Unused(REPLICATION_UNUSED);
+        Unused(REPLICATION);
     /// Send the replication id with every partial synchronization.
-    "use-rsid-psync": use_rsid_psync: bool = false, YesNo, AtStart, Unused(REPLICATION_UNUSED);
+    "use-rsid-psync": use_rsid_psync: bool = false, YesNo, AtStart, Unused(REPLICATION);
     /// Milliseconds after which a script that runs answers other clients with BUSY.
     "busy-reply-threshold" or "lua-time-limit": busy_reply_threshold_ms: u64 = 5000, int(0, i64::MAX), Live,
-        Unused(SCRIPTS_UNUSED);
+        Unused(SCRIPTS);
 }
 
 /// One `rename-command` line.
