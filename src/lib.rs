@@ -1,1 +1,8 @@
 //! Stillpoint.
+pub mod clock;
+pub mod command;
+pub mod error;
+pub mod limits;
+pub mod resp;
+pub mod storage;
+pub mod text;

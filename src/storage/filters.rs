@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::cf::Cf;
+use crate::clock::UnixMs;
 
 /// Subkeys of an expired key are kept this long, in milliseconds: a reader that began before the expiry, or a clock
 /// that is a little behind, still finds them. Source: Kvrocks `SubKeyFilter::IsMetadataExpired`.
@@ -68,8 +69,8 @@ pub struct FilterSettings {
     pub slot_encoded: bool,
     /// Versions that running scans still need.
     pub scans: Arc<ScanRegistry>,
-    /// Milliseconds since the Unix epoch.
-    pub unix_ms: fn() -> u64,
+    /// The wall clock.
+    pub unix_now: fn() -> UnixMs,
 }
 
 /// The versions that running worker scans read: compaction keeps their subkeys, although nothing points at them any more.
@@ -85,12 +86,17 @@ pub struct ScanRegistry {
 
 impl ScanRegistry {
     fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Vec<u64>>> {
-        self.scans_by_key.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.scans_by_key
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     fn holds(&self, ns_key: &[u8], version: u64) -> bool {
         self.entries_count.load(Ordering::Acquire) != 0
-            && self.lock().get(ns_key).is_some_and(|versions| versions.contains(&version))
+            && self
+                .lock()
+                .get(ns_key)
+                .is_some_and(|versions| versions.contains(&version))
     }
 }
 
@@ -108,7 +114,11 @@ impl ScanGuard {
         scans.entry(ns_key.to_vec()).or_default().push(version);
         registry.entries_count.fetch_add(1, Ordering::Release);
         drop(scans);
-        ScanGuard { registry: Arc::clone(registry), ns_key: ns_key.to_vec(), version }
+        ScanGuard {
+            registry: Arc::clone(registry),
+            ns_key: ns_key.to_vec(),
+            version,
+        }
     }
 }
 
@@ -175,21 +185,25 @@ impl FilterState {
             self.seen_open = true;
         }
         if self.keys_until_clock == 0 {
-            self.now_ms = (self.settings.unix_ms)();
+            self.now_ms = (self.settings.unix_now)().0;
             self.keys_until_clock = KEYS_PER_CLOCK_READING;
         }
         self.keys_until_clock -= 1;
         let dead = match self.kind {
             FilterKind::Pubsub => true,
             FilterKind::Propagate => key == b"script",
-            FilterKind::Metadata => Header::decode(value).is_some_and(|header| header.is_dead(self.now_ms)),
+            FilterKind::Metadata => {
+                Header::decode(value).is_some_and(|header| header.is_dead(self.now_ms))
+            }
             FilterKind::Subkey => self.subkey_is_dead(key, value, source),
         };
         if dead { Verdict::Remove } else { Verdict::Keep }
     }
 
     fn subkey_is_dead(&mut self, key: &[u8], value: &[u8], source: &impl MetadataSource) -> bool {
-        let Some(subkey) = Subkey::parse(key, self.settings.slot_encoded) else { return false };
+        let Some(subkey) = Subkey::parse(key, self.settings.slot_encoded) else {
+            return false;
+        };
         self.lookup.clear();
         self.lookup.extend_from_slice(subkey.prefix);
         self.lookup.extend_from_slice(subkey.user_key);
@@ -210,7 +224,10 @@ impl FilterState {
                     || (header.kind == KIND_BITMAP && value.iter().all(|byte| *byte == 0))
             }
         };
-        dead && !self.settings.scans.holds(&self.cached_ns_key, subkey.version)
+        dead && !self
+            .settings
+            .scans
+            .holds(&self.cached_ns_key, subkey.version)
     }
 }
 
@@ -246,16 +263,31 @@ impl Header {
             (u64::from(seconds) * 1000, rest)
         };
         if kind == KIND_STRING || kind == KIND_JSON {
-            return Some(Header { kind, expire_ms, version: None, size: 0 });
+            return Some(Header {
+                kind,
+                expire_ms,
+                version: None,
+                size: 0,
+            });
         }
         let (version, rest) = take_u64(rest)?;
-        let size = if wide { take_u64(rest)?.0 } else { u64::from(take_u32(rest)?.0) };
-        Some(Header { kind, expire_ms, version: Some(version), size })
+        let size = if wide {
+            take_u64(rest)?.0
+        } else {
+            u64::from(take_u32(rest)?.0)
+        };
+        Some(Header {
+            kind,
+            expire_ms,
+            version: Some(version),
+            size,
+        })
     }
 
     /// Whether the key does not exist at this time: expired, or empty where empty means absent.
     fn is_dead(&self, now_ms: u64) -> bool {
-        (self.expire_ms != 0 && self.expire_ms < now_ms) || (self.size == 0 && self.empty_means_absent())
+        (self.expire_ms != 0 && self.expire_ms < now_ms)
+            || (self.size == 0 && self.empty_means_absent())
     }
 
     fn empty_means_absent(&self) -> bool {
@@ -283,7 +315,11 @@ impl<'a> Subkey<'a> {
         let (user_key_len, rest) = take_u32(rest)?;
         let (user_key, rest) = rest.split_at_checked(user_key_len as usize)?;
         let (version, _) = take_u64(rest)?;
-        Some(Subkey { prefix, user_key, version })
+        Some(Subkey {
+            prefix,
+            user_key,
+            version,
+        })
     }
 }
 

@@ -1,8 +1,9 @@
-//! Everything that touches the disk: the engine layer over RocksDB.
+//! Storage in Kvrocks's format: bytes on disk ([`keys`], [`metadata`]), batches ([`record`]), uncommitted writes over the
+//! database ([`view`], [`scan`], [`hot`]), typed keys ([`store`]), and the engine underneath.
 //!
-//! Reading order: [`cf`] and [`seq`] are the vocabulary, [`rocks`] is the handle over RocksDB (the only module that names
-//! its types), [`commit`] decides on which thread a group of writes is appended and [`flusher`] holds the two helper
-//! threads behind it. [`options`], [`wal`], [`manifest`] and [`probe`] are what opening a directory safely needs,
+//! The engine, in reading order: [`cf`] and [`seq`] are its vocabulary, [`rocks`] is the handle over RocksDB (the only
+//! module that names its types), [`commit`] decides on which thread a group of writes is appended and [`flusher`] holds
+//! the two helper threads behind it. [`options`], [`wal`] and [`probe`] are what opening a directory safely needs,
 //! [`filters`] what compaction drops, [`disk`] the watch over free space.
 
 pub mod cf;
@@ -12,9 +13,16 @@ pub mod disk;
 pub mod error;
 pub mod filters;
 pub mod flusher;
-pub mod manifest;
+pub mod hot;
+pub mod keys;
+pub mod metadata;
 pub mod options;
 pub mod probe;
+pub mod record;
 pub mod rocks;
+pub mod scan;
 pub mod seq;
+pub mod store;
+pub mod types;
+pub mod view;
 pub mod wal;

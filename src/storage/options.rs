@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use super::seq::Seq;
+use crate::clock::{Clock, SystemClock, UnixMs};
 
 const MIB: u64 = 1024 * 1024;
 
@@ -49,6 +50,8 @@ pub struct OpenOptions {
     pub last_synced_seq: Option<Seq>,
     /// Open although the WAL is damaged or ends before `last_synced_seq`, giving up what came after the damage.
     pub accept_wal_loss: bool,
+    /// The wall clock of the compaction filters, which run on RocksDB's threads.
+    pub unix_now: fn() -> UnixMs,
 }
 
 impl OpenOptions {
@@ -60,6 +63,7 @@ impl OpenOptions {
             rocksdb: RocksSettings::default(),
             last_synced_seq: None,
             accept_wal_loss: false,
+            unix_now: || SystemClock::new().turn().unix(),
         }
     }
 }

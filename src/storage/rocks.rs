@@ -9,28 +9,25 @@ mod iter;
 mod open;
 mod tune;
 
-#[cfg(test)]
-mod tests;
-
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rocksdb::statistics::Ticker;
 use rocksdb::{
-    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBPinnableSlice, ErrorKind, FlushOptions, ReadOptions,
-    ReadTier, WriteBatch, WriteOptions,
+    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBPinnableSlice, ErrorKind,
+    FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions,
 };
 
 use super::cf::Cf;
-use super::error::{CommitFailure, OpenError, StoreError, WriteError};
+pub use super::error::{CommitFailure, OpenError, StoreError, WriteError};
 use super::filters::ScanRegistry;
 use super::options::OpenOptions;
 use super::seq::Seq;
 
+use self::filter::FilterLink;
 pub use self::iter::{Direction, IterOptions, KeyRange, RocksIter, Snapshot};
 pub use self::open::DirLock;
-use self::filter::FilterLink;
 use self::tune::Tuned;
 
 /// An open database. Clones are the same database; it closes when the last of them, and of its snapshots, is gone.
@@ -43,7 +40,7 @@ struct Shared {
     link: Arc<FilterLink>,
     scans: Arc<ScanRegistry>,
     /// Keeps other servers out; released after the database is closed.
-    lock: Option<DirLock>,
+    _lock: Option<DirLock>,
     options: OpenOptions,
 }
 
@@ -125,16 +122,26 @@ impl Rocks {
     /// The value under a key, read from disk if need be.
     pub fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Pinned<'_>>, StoreError> {
         let engine = self.engine();
-        match engine.db.get_pinned_cf_opt(engine.handle(cf), key, &engine.read) {
+        match engine
+            .db
+            .get_pinned_cf_opt(engine.handle(cf), key, &engine.read)
+        {
             Ok(value) => Ok(value.map(Pinned)),
             Err(error) => Err(store_error(error)),
         }
     }
 
     /// The value under a key, from memory alone: `None` when the answer would need the disk.
-    pub fn get_cached_only(&self, cf: Cf, key: &[u8]) -> Result<Option<Option<Pinned<'_>>>, StoreError> {
+    pub fn get_cached_only(
+        &self,
+        cf: Cf,
+        key: &[u8],
+    ) -> Result<Option<Option<Pinned<'_>>>, StoreError> {
         let engine = self.engine();
-        match engine.db.get_pinned_cf_opt(engine.handle(cf), key, &engine.read_cached) {
+        match engine
+            .db
+            .get_pinned_cf_opt(engine.handle(cf), key, &engine.read_cached)
+        {
             Ok(value) => Ok(Some(value.map(Pinned))),
             Err(error) => match store_error(error) {
                 StoreError::NotCached => Ok(None),
@@ -144,9 +151,17 @@ impl Rocks {
     }
 
     /// The value that a key had when the snapshot was taken.
-    pub fn get_at(&self, snapshot: &Snapshot, cf: Cf, key: &[u8]) -> Result<Option<Pinned<'_>>, StoreError> {
+    pub fn get_at(
+        &self,
+        snapshot: &Snapshot,
+        cf: Cf,
+        key: &[u8],
+    ) -> Result<Option<Pinned<'_>>, StoreError> {
         let engine = self.engine();
-        match engine.db.get_pinned_cf_opt(engine.handle(cf), key, &snapshot.read_options()) {
+        match engine
+            .db
+            .get_pinned_cf_opt(engine.handle(cf), key, &snapshot.read_options())
+        {
             Ok(value) => Ok(value.map(Pinned)),
             Err(error) => Err(store_error(error)),
         }
@@ -161,11 +176,25 @@ impl Rocks {
         snapshot: Option<&'a Snapshot>,
         fill_cache: bool,
     ) -> RocksIter<'a> {
-        self.iter_with(cf, range, IterOptions { direction, snapshot, fill_cache, cached_only: false })
+        self.iter_with(
+            cf,
+            range,
+            IterOptions {
+                direction,
+                snapshot,
+                fill_cache,
+                cached_only: false,
+            },
+        )
     }
 
     /// An iterator over a range of a family, with every choice.
-    pub fn iter_with<'a>(&'a self, cf: Cf, range: KeyRange<'_>, how: IterOptions<'a>) -> RocksIter<'a> {
+    pub fn iter_with<'a>(
+        &'a self,
+        cf: Cf,
+        range: KeyRange<'_>,
+        how: IterOptions<'a>,
+    ) -> RocksIter<'a> {
         RocksIter::new(self, cf, range, how)
     }
 
@@ -184,10 +213,13 @@ impl Rocks {
         let options = &engine.write[usize::from(mode.sync)][usize::from(mode.no_slowdown)];
         match engine.db.write_opt(WriteBatch::from_data(record), options) {
             Ok(()) => Ok(()),
-            Err(error) if mode.no_slowdown && error.kind() == ErrorKind::Incomplete => Err(WriteError::Stalled),
-            Err(error) => {
-                Err(WriteError::Failed(CommitFailure { text: error.into_string(), reached_wal: self.reached_wal(record) }))
+            Err(error) if mode.no_slowdown && error.kind() == ErrorKind::Incomplete => {
+                Err(WriteError::Stalled)
             }
+            Err(error) => Err(WriteError::Failed(CommitFailure {
+                text: error.into_string(),
+                reached_wal: self.reached_wal(record),
+            })),
         }
     }
 
@@ -203,7 +235,8 @@ impl Rocks {
 
     /// RocksDB's estimate of the keys in a family, deleted ones not yet compacted included.
     pub fn estimate_keys(&self, cf: Cf) -> u64 {
-        self.property_int(Some(cf), "rocksdb.estimate-num-keys").unwrap_or(0)
+        self.property_int(Some(cf), "rocksdb.estimate-num-keys")
+            .unwrap_or(0)
     }
 
     /// A property in RocksDB's own name and text, of one family or (`None`) of the database.
@@ -224,7 +257,7 @@ impl Rocks {
     /// A statistics counter by RocksDB's name, such as `rocksdb.bytes.written`; `None` for an unknown name, 0 for all
     /// when statistics are off.
     pub fn ticker(&self, name: &str) -> Option<u64> {
-        let ticker = Ticker::iter().find(|ticker| ticker.name() == name)?;
+        let ticker: Ticker = name.parse().ok()?;
         Some(self.engine().tuned.db().get_ticker_count(ticker))
     }
 
@@ -239,7 +272,10 @@ impl Rocks {
         let families: Vec<&ColumnFamily> = engine.families.to_vec();
         let mut options = FlushOptions::default();
         options.set_wait(true);
-        engine.db.flush_cfs_opt(&families, &options).map_err(store_error)
+        engine
+            .db
+            .flush_cfs_opt(&families, &options)
+            .map_err(store_error)
     }
 
     /// Compacts a range of a family, its last level included, so that every entry passes the filters. Blocks until done.
@@ -248,14 +284,19 @@ impl Rocks {
         let mut options = CompactOptions::default();
         options.set_bottommost_level_compaction(BottommostLevelCompaction::ForceOptimized);
         let lower = (!range.lower.is_empty()).then_some(range.lower);
-        engine.db.compact_range_cf_opt(engine.handle(cf), lower, range.upper, &options);
+        engine
+            .db
+            .compact_range_cf_opt(engine.handle(cf), lower, range.upper, &options);
     }
 
     /// Changes a setting of every family while open, under RocksDB's own name and text.
     pub fn set_family_option(&self, name: &str, value: &str) -> Result<(), StoreError> {
         let engine = self.engine();
         for cf in Cf::ALL {
-            engine.db.set_options_cf(engine.handle(cf), &[(name, value)]).map_err(store_error)?;
+            engine
+                .db
+                .set_options_cf(engine.handle(cf), &[(name, value)])
+                .map_err(store_error)?;
         }
         Ok(())
     }
@@ -283,10 +324,15 @@ impl Rocks {
 fn store_error(error: rocksdb::Error) -> StoreError {
     match error.kind() {
         ErrorKind::Incomplete => StoreError::NotCached,
-        ErrorKind::Corruption | ErrorKind::NotSupported | ErrorKind::InvalidArgument | ErrorKind::NotFound => {
-            StoreError::Corrupted { text: error.into_string() }
-        }
-        _ => StoreError::Io { text: error.into_string() },
+        ErrorKind::Corruption
+        | ErrorKind::NotSupported
+        | ErrorKind::InvalidArgument
+        | ErrorKind::NotFound => StoreError::Corrupted {
+            text: error.into_string(),
+        },
+        _ => StoreError::Io {
+            text: error.into_string(),
+        },
     }
 }
 

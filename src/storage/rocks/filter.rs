@@ -8,7 +8,7 @@ use rocksdb::compaction_filter_factory::{CompactionFilterContext, CompactionFilt
 use rocksdb::{CompactionDecision, Options};
 
 use super::super::cf::Cf;
-use super::super::filters::{FilterKind, FilterState, FilterSettings, MetadataSource, Verdict};
+use super::super::filters::{FilterKind, FilterSettings, FilterState, MetadataSource, Verdict};
 use super::Engine;
 
 /// The filters' way back into the database: empty until it is open and its key layout is proven, empty again from the
@@ -24,34 +24,60 @@ pub(super) struct FilterLink {
 impl FilterLink {
     /// Lets the filters look into the database from now on.
     pub(super) fn connect(&self, engine: Arc<Engine>) {
-        *self.engine.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(engine);
+        *self
+            .engine
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(engine);
     }
 
     /// Ends it; waits for a look-up in progress.
     pub(super) fn disconnect(&self) {
-        self.engine.write().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        self.engine
+            .write()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .take();
     }
 }
 
 impl MetadataSource for FilterLink {
     fn with_metadata<R>(&self, key: &[u8], look: impl FnOnce(Option<&[u8]>) -> R) -> Option<R> {
-        let engine = self.engine.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let engine = self
+            .engine
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         let engine = engine.as_ref()?;
-        match engine.db.get_pinned_cf_opt(engine.handle(Cf::Metadata), key, &engine.read_uncached) {
+        match engine
+            .db
+            .get_pinned_cf_opt(engine.handle(Cf::Metadata), key, &engine.read_uncached)
+        {
             Ok(value) => Some(look(value.as_deref())),
             Err(_) => None,
         }
     }
 
     fn is_open(&self) -> bool {
-        self.engine.read().unwrap_or_else(|poisoned| poisoned.into_inner()).is_some()
+        self.engine
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .is_some()
     }
 }
 
 /// Gives a family's options its filter, where it has one.
-pub(super) fn install(options: &mut Options, cf: Cf, link: &Arc<FilterLink>, settings: &Arc<FilterSettings>) {
-    let Some(kind) = FilterKind::of(cf) else { return };
-    options.set_compaction_filter_factory(Factory { kind, link: Arc::clone(link), settings: Arc::clone(settings) });
+pub(super) fn install(
+    options: &mut Options,
+    cf: Cf,
+    link: &Arc<FilterLink>,
+    settings: &Arc<FilterSettings>,
+) {
+    let Some(kind) = FilterKind::of(cf) else {
+        return;
+    };
+    options.set_compaction_filter_factory(Factory {
+        kind,
+        link: Arc::clone(link),
+        settings: Arc::clone(settings),
+    });
 }
 
 struct Factory {

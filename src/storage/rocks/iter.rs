@@ -24,7 +24,7 @@ pub enum Direction {
     /// From the lower bound upwards.
     Forward,
     /// From the upper bound downwards.
-    Reverse,
+    Backward,
 }
 
 /// How an iterator reads.
@@ -42,22 +42,33 @@ pub struct IterOptions<'a> {
 
 impl Default for IterOptions<'_> {
     fn default() -> Self {
-        IterOptions { direction: Direction::Forward, snapshot: None, fill_cache: true, cached_only: false }
+        IterOptions {
+            direction: Direction::Forward,
+            snapshot: None,
+            fill_cache: true,
+            cached_only: false,
+        }
     }
 }
 
-/// A position in a range of one family, lending each entry until the next step.
+/// A position in a range of one family, on its first entry from the start.
 ///
 /// It holds the state of the database at its creation, and with it memtables and files that are otherwise gone: short
 /// lives only, or a worker.
 pub struct RocksIter<'a> {
     raw: DBRawIteratorWithThreadMode<'a, DB>,
     direction: Direction,
-    started: bool,
+    /// [`RocksIter::next`] has lent the current entry.
+    lent: bool,
 }
 
 impl<'a> RocksIter<'a> {
-    pub(super) fn new(rocks: &'a Rocks, cf: Cf, range: KeyRange<'_>, how: IterOptions<'a>) -> RocksIter<'a> {
+    pub(super) fn new(
+        rocks: &'a Rocks,
+        cf: Cf,
+        range: KeyRange<'_>,
+        how: IterOptions<'a>,
+    ) -> RocksIter<'a> {
         let mut read = ReadOptions::default();
         if !range.lower.is_empty() {
             read.set_iterate_lower_bound(range.lower);
@@ -72,36 +83,26 @@ impl<'a> RocksIter<'a> {
         if let Some(snapshot) = how.snapshot {
             read.set_snapshot(&*snapshot.inner);
         }
-        let raw = rocks.engine().db.raw_iterator_cf_opt(rocks.engine().handle(cf), read);
-        RocksIter { raw, direction: how.direction, started: false }
-    }
-
-    /// The next key and value, or `None` at the end of the range.
-    ///
-    /// After an error the iterator is at its end.
-    #[allow(clippy::should_implement_trait)] // it lends, which Iterator cannot say
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
-        match (self.started, self.direction) {
-            (false, Direction::Forward) => self.raw.seek_to_first(),
-            (false, Direction::Reverse) => self.raw.seek_to_last(),
-            (true, Direction::Forward) => self.raw.next(),
-            (true, Direction::Reverse) => self.raw.prev(),
+        let engine = rocks.engine();
+        let mut raw = engine.db.raw_iterator_cf_opt(engine.handle(cf), read);
+        match how.direction {
+            Direction::Forward => raw.seek_to_first(),
+            Direction::Backward => raw.seek_to_last(),
         }
-        self.started = true;
-        self.current()
-    }
-
-    /// Goes to `key`, or to the nearest one after it in the iterator's direction, and lends that entry.
-    pub fn seek(&mut self, key: &[u8]) -> Result<Option<(&[u8], &[u8])>, StoreError> {
-        match self.direction {
-            Direction::Forward => self.raw.seek(key),
-            Direction::Reverse => self.raw.seek_for_prev(key),
+        RocksIter {
+            raw,
+            direction: how.direction,
+            lent: false,
         }
-        self.started = true;
-        self.current()
     }
 
-    fn current(&self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+    /// The key it stands on, `None` beyond the last one.
+    pub fn key(&self) -> Result<Option<&[u8]>, StoreError> {
+        Ok(self.entry()?.map(|(key, _)| key))
+    }
+
+    /// The key and value it stands on, `None` beyond the last one.
+    pub fn entry(&self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
         match self.raw.item() {
             Some(item) => Ok(Some(item)),
             None => match self.raw.status() {
@@ -109,6 +110,34 @@ impl<'a> RocksIter<'a> {
                 Err(error) => Err(store_error(error)),
             },
         }
+    }
+
+    /// Steps to the next entry in its direction; at the end it stays there.
+    pub fn advance(&mut self) {
+        match self.direction {
+            Direction::Forward => self.raw.next(),
+            Direction::Backward => self.raw.prev(),
+        }
+        self.lent = false;
+    }
+
+    /// Goes to `key`, or to the nearest entry behind it in its direction.
+    pub fn seek(&mut self, key: &[u8]) {
+        match self.direction {
+            Direction::Forward => self.raw.seek(key),
+            Direction::Backward => self.raw.seek_for_prev(key),
+        }
+        self.lent = false;
+    }
+
+    /// Lends one entry after the other, the current one first; `None` beyond the last one.
+    #[allow(clippy::should_implement_trait, reason = "lends from itself")]
+    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+        if self.lent {
+            self.advance();
+        }
+        self.lent = true;
+        self.entry()
     }
 }
 
@@ -129,7 +158,10 @@ impl Snapshot {
         // SAFETY: the database lives in an allocation that `rocks` keeps, it is never moved out of it, and `drop`
         // releases `inner` before `rocks`. No reference with the 'static lifetime leaves this type.
         let db: &'static DB = unsafe { &*db };
-        Snapshot { inner: ManuallyDrop::new(db.snapshot()), rocks }
+        Snapshot {
+            inner: ManuallyDrop::new(db.snapshot()),
+            rocks,
+        }
     }
 
     /// The last update that the snapshot shows.

@@ -15,7 +15,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, Options, ReadTier, WriteOptions};
+use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, ReadTier, WriteOptions};
 
 use super::super::cf::Cf;
 use super::super::error::OpenError;
@@ -34,16 +34,20 @@ pub(super) fn open(options: &OpenOptions) -> Result<Rocks, OpenError> {
 }
 
 /// Opens the database in a directory that is locked already.
-pub(super) fn open_locked(options: &OpenOptions, lock: Option<DirLock>) -> Result<Rocks, OpenError> {
+pub(super) fn open_locked(
+    options: &OpenOptions,
+    lock: Option<DirLock>,
+) -> Result<Rocks, OpenError> {
     let db_dir = db_dir(&options.dir);
-    let tuned = Tuned::new(&options.rocksdb)
-        .map_err(|error| OpenError::Settings { what: error.into_string() })?;
+    let tuned = Tuned::new(&options.rocksdb).map_err(|error| OpenError::Settings {
+        what: error.into_string(),
+    })?;
     let scans = Arc::new(ScanRegistry::default());
     let link = Arc::new(FilterLink::default());
     let filters = Arc::new(FilterSettings {
         slot_encoded: options.slot_encoded,
         scans: Arc::clone(&scans),
-        unix_ms: options.unix_ms,
+        unix_now: options.unix_now,
     });
     let db = open_db(&db_dir, &tuned, &link, &filters)?;
     let families = family_handles(&db)?;
@@ -57,14 +61,15 @@ pub(super) fn open_locked(options: &OpenOptions, lock: Option<DirLock>) -> Resul
             read.fill_cache(false);
             read
         },
-        write: [false, true].map(|sync| [false, true].map(|no_slowdown| write_options(sync, no_slowdown))),
+        write: [false, true]
+            .map(|sync| [false, true].map(|no_slowdown| write_options(sync, no_slowdown))),
         tuned,
     });
     let rocks = Rocks(Arc::new(Shared {
         engine: Arc::clone(&engine),
         link: Arc::clone(&link),
         scans,
-        lock,
+        _lock: lock,
         options: options.clone(),
     }));
     probe::check_slot_encoding(&rocks, options.slot_encoded)?;
@@ -87,7 +92,9 @@ fn open_db(
     } else {
         DB::list_cf(&options, db_dir).map_err(|error| open_error(db_dir, error))?
     };
-    let further = existing.into_iter().filter(|name| Cf::from_name(name).is_none());
+    let further = existing
+        .into_iter()
+        .filter(|name| Cf::from_name(name).is_none());
     let descriptors: Vec<ColumnFamilyDescriptor> = Cf::ALL
         .into_iter()
         .map(|cf| {
@@ -97,15 +104,16 @@ fn open_db(
         })
         .chain(further.map(|name| ColumnFamilyDescriptor::new(name, tuned.family(None))))
         .collect();
-    DB::open_cf_descriptors(&options, db_dir, descriptors).map_err(|error| open_error(db_dir, error))
+    DB::open_cf_descriptors(&options, db_dir, descriptors)
+        .map_err(|error| open_error(db_dir, error))
 }
 
 fn family_handles(db: &DB) -> Result<[&'static ColumnFamily; Cf::COUNT], OpenError> {
     let mut handles = Vec::with_capacity(Cf::COUNT);
     for cf in Cf::ALL {
-        let handle = db
-            .cf_handle(cf.name())
-            .ok_or_else(|| OpenError::Foreign { what: format!("there is no column family {}", cf.name()) })?;
+        let handle = db.cf_handle(cf.name()).ok_or_else(|| OpenError::Foreign {
+            what: format!("there is no column family {}", cf.name()),
+        })?;
         let handle: *const ColumnFamily = handle;
         // SAFETY: the handle is owned by a heap-allocated map inside `db` that is never changed after opening, so it
         // stays where it is when `db` is moved, and `Engine` drops its references together with `db`.
@@ -127,18 +135,30 @@ fn write_options(sync: bool, no_slowdown: bool) -> WriteOptions {
 /// Sorts RocksDB's open errors.
 fn open_error(db_dir: &Path, error: rocksdb::Error) -> OpenError {
     let text = error.as_ref();
-    if error.kind() == ErrorKind::IOError && (text.contains("lock file") || text.contains("lock hold")) {
-        return OpenError::Locked { dir: db_dir.to_path_buf() };
+    if error.kind() == ErrorKind::IOError
+        && (text.contains("lock file") || text.contains("lock hold"))
+    {
+        return OpenError::Locked {
+            dir: db_dir.to_path_buf(),
+        };
     }
     match error.kind() {
-        ErrorKind::Corruption | ErrorKind::NotFound => OpenError::Damaged { what: error.into_string() },
-        ErrorKind::InvalidArgument | ErrorKind::NotSupported => OpenError::Settings { what: error.into_string() },
-        _ => OpenError::Io { what: format!("cannot open {}: {}", db_dir.display(), error.into_string()) },
+        ErrorKind::Corruption | ErrorKind::NotFound => OpenError::Damaged {
+            what: error.into_string(),
+        },
+        ErrorKind::InvalidArgument | ErrorKind::NotSupported => OpenError::Settings {
+            what: error.into_string(),
+        },
+        _ => OpenError::Io {
+            what: format!("cannot open {}: {}", db_dir.display(), error.into_string()),
+        },
     }
 }
 
 fn io_error(verb: &str, path: &Path, error: &io::Error) -> OpenError {
-    OpenError::Io { what: format!("cannot {verb} {}: {error}", path.display()) }
+    OpenError::Io {
+        what: format!("cannot {verb} {}: {error}", path.display()),
+    }
 }
 
 /// The lock on a data directory, held as long as this lives, a `kill -9` included.
@@ -159,9 +179,14 @@ impl DirLock {
         }
         let error = io::Error::last_os_error();
         match error.kind() {
-            io::ErrorKind::WouldBlock => Err(OpenError::Locked { dir: dir.to_path_buf() }),
+            io::ErrorKind::WouldBlock => Err(OpenError::Locked {
+                dir: dir.to_path_buf(),
+            }),
             _ => {
-                log::warn!("cannot lock the directory {}: {error}; relying on RocksDB's lock", dir.display());
+                log::warn!(
+                    "cannot lock the directory {}: {error}; relying on RocksDB's lock",
+                    dir.display()
+                );
                 Ok(None)
             }
         }

@@ -5,8 +5,8 @@
 //! `track_and_verify_wals` records. Source: storage/storage.cc `InitTableOptions`, `InitRocksDBOptions`, `Open`.
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType, DBRecoveryMode,
-    DataBlockIndexType, Env, LogLevel, Options, statistics::StatsLevel,
+    BlockBasedIndexType, BlockBasedOptions, Cache, DBCompactionStyle, DBCompressionType,
+    DBRecoveryMode, DataBlockIndexType, Env, LogLevel, Options, statistics::StatsLevel,
 };
 
 use super::super::cf::Cf;
@@ -60,7 +60,9 @@ impl Tuned {
             options.set_blob_file_size(self.settings.blob_file_size);
             options.set_blob_compression_type(compression(self.settings.compression));
             options.set_enable_blob_gc(self.settings.enable_blob_garbage_collection);
-            options.set_blob_gc_age_cutoff(f64::from(self.settings.blob_garbage_collection_age_cutoff) / 100.0);
+            options.set_blob_gc_age_cutoff(
+                f64::from(self.settings.blob_garbage_collection_age_cutoff) / 100.0,
+            );
         }
         options
     }
@@ -107,7 +109,9 @@ fn db_options(settings: &RocksSettings) -> Result<Options, rocksdb::Error> {
     options.set_max_background_jobs(settings.max_background_jobs as i32);
     options.set_max_subcompactions(settings.max_subcompactions);
     options.set_compaction_readahead_size(settings.compaction_readahead_size as usize);
-    options.set_level_zero_file_num_compaction_trigger(settings.level0_file_num_compaction_trigger as i32);
+    options.set_level_zero_file_num_compaction_trigger(
+        settings.level0_file_num_compaction_trigger as i32,
+    );
     options.set_level_zero_slowdown_writes_trigger(settings.level0_slowdown_writes_trigger as i32);
     options.set_level_zero_stop_writes_trigger(settings.level0_stop_writes_trigger as i32);
     options.set_max_bytes_for_level_base(settings.max_bytes_for_level_base);
@@ -115,7 +119,13 @@ fn db_options(settings: &RocksSettings) -> Result<Options, rocksdb::Error> {
     options.set_level_compaction_dynamic_level_bytes(settings.level_compaction_dynamic_level_bytes);
     let codec = compression(settings.compression);
     let per_level: Vec<DBCompressionType> = (0..LEVELS)
-        .map(|level| if level < settings.compression_start_level as usize { DBCompressionType::None } else { codec })
+        .map(|level| {
+            if level < settings.compression_start_level as usize {
+                DBCompressionType::None
+            } else {
+                codec
+            }
+        })
         .collect();
     options.set_compression_per_level(&per_level);
     options.set_compression_options(-14, settings.compression_level, 0, 0);

@@ -1,0 +1,97 @@
+//! What a command sees while it runs.
+
+use super::cursors::Cursors;
+use crate::clock::Turn;
+use crate::resp::Reply;
+use crate::storage::store::Store;
+
+/// Settings that data commands look at; the server keeps them in step with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataSettings {
+    /// `proto-max-bulk-len`, bytes: the longest string.
+    pub proto_max_bulk_len: u64,
+    /// `databases`.
+    pub databases: u16,
+    /// `cluster-enabled`.
+    pub cluster_enabled: bool,
+    /// What OBJECT ENCODING's answers imitate.
+    pub encoding: EncodingThresholds,
+}
+
+/// Above which sizes redis-server would leave its compact encodings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodingThresholds {
+    pub hash_max_listpack_entries: u64,
+    pub hash_max_listpack_value: u64,
+    /// Negative: -1..-5 are 4..64 KiB a node; positive: entries.
+    pub list_max_listpack_size: i64,
+    pub set_max_intset_entries: u64,
+    pub zset_max_listpack_entries: u64,
+    pub zset_max_listpack_value: u64,
+}
+
+impl Default for DataSettings {
+    fn default() -> DataSettings {
+        DataSettings {
+            proto_max_bulk_len: 512 << 20,
+            databases: 16,
+            cluster_enabled: false,
+            encoding: EncodingThresholds {
+                hash_max_listpack_entries: 512,
+                hash_max_listpack_value: 64,
+                list_max_listpack_size: -2,
+                set_max_intset_entries: 512,
+                zset_max_listpack_entries: 128,
+                zset_max_listpack_value: 64,
+            },
+        }
+    }
+}
+
+/// A command on data: store, reply and the turn's time, and nothing else.
+///
+/// Everything here is the same when the command is evaluated again after waiting: the turn, and the random numbers.
+pub struct DataCtx<'a> {
+    pub store: Store<'a>,
+    pub reply: &'a mut Reply,
+    /// When the command was first evaluated.
+    pub turn: Turn,
+    pub rng: Rng,
+    pub settings: &'a DataSettings,
+    pub cursors: &'a mut Cursors,
+    /// Whether the command may wait for keys; inside EXEC and scripts it may not, and answers as if the time were over.
+    pub may_block: bool,
+    /// Whether it is evaluated again after waiting for keys: keys of another type are then passed over, not an error.
+    pub resumed: bool,
+}
+
+/// A small seeded generator (splitmix64): what commands draw random elements with.
+#[derive(Clone, Debug)]
+pub struct Rng(u64);
+
+impl Rng {
+    /// A generator that gives the same numbers for the same seed.
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed)
+    }
+
+    /// The next number.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which must not be zero.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        ((u128::from(self.next_u64()) * u128::from(bound)) >> 64) as u64
+    }
+}
+
+/// A command on the server: also clients, pause, role and settings.
+pub struct ControlCtx<'a> {
+    /// The data side, for the few that need it too.
+    pub data: DataCtx<'a>,
+}

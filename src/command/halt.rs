@@ -1,0 +1,68 @@
+//! How a command ends early: with an error, or by waiting. Waiting is a value; the command has had no effect then and
+//! is evaluated again from the start when the reason is over.
+
+use crate::error::ReplyError;
+use crate::storage::scan::ScanRequest;
+
+/// What a handler returns: done (its reply is written), or why not.
+pub type Run<T = ()> = Result<T, Halt>;
+
+/// Why a command did not finish.
+#[derive(Clone, Debug)]
+pub enum Halt {
+    /// It failed and changed nothing; the client gets this error.
+    Error(ReplyError),
+    /// It cannot run now; its client is parked.
+    Wait(Wait),
+}
+
+/// What a parked command waits for, beside a pause (which the gate sees, not the handler).
+#[derive(Clone, Debug)]
+pub enum Wait {
+    /// One of these keys is written (BLPOP and kin).
+    Keys(KeyWait),
+    /// A worker has read a range that is too long for one turn.
+    Scan(ScanRequest),
+    /// A worker has counted the keys of the databases.
+    KeyCount,
+}
+
+/// A wait for keys with an end.
+#[derive(Clone, Debug)]
+pub struct KeyWait {
+    /// User keys of the client's database, in the order of the command.
+    pub keys: Vec<Box<[u8]>>,
+    /// Milliseconds from the first evaluation to the end; `None` waits for ever.
+    pub timeout_ms: Option<u64>,
+    /// What the client is told at the end.
+    pub on_timeout: OnTimeout,
+}
+
+/// The reply to a wait that ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnTimeout {
+    /// BLPOP, BZPOPMIN, BLMPOP ...: a null array.
+    NullArray,
+    /// BLMOVE, BRPOPLPUSH: a null bulk string.
+    Null,
+}
+
+impl From<ReplyError> for Halt {
+    fn from(error: ReplyError) -> Halt {
+        Halt::Error(error)
+    }
+}
+
+impl From<crate::storage::rocks::StoreError> for Halt {
+    fn from(error: crate::storage::rocks::StoreError) -> Halt {
+        Halt::Error(ReplyError::new(format!("ERR storage: {error}")))
+    }
+}
+
+impl From<crate::storage::metadata::TooShort> for Halt {
+    fn from(_: crate::storage::metadata::TooShort) -> Halt {
+        Halt::Error(ReplyError::fixed(
+            "ERR storage: corrupted metadata entry of the key",
+        ))
+    }
+}

@@ -1,0 +1,144 @@
+//! A bench for the unit tests of data commands: one client, a store of its own, time that stands still until it is moved.
+
+use super::context::{DataCtx, DataSettings, Rng};
+use super::cursors::Cursors;
+use super::halt::{Halt, Wait};
+use super::spec::Handler;
+use super::table;
+use crate::clock::Turn;
+use crate::resp::{OwnedArgs, Proto, Reply};
+use crate::storage::keys::{DbIndex, KeyCodec};
+use crate::storage::options::OpenOptions;
+use crate::storage::rocks::{Rocks, WriteMode};
+use crate::storage::store::{Changes, EventClass, Store};
+use crate::storage::view::View;
+
+/// A store and a client in database 0.
+pub struct Bench {
+    pub view: View,
+    pub changes: Changes,
+    pub settings: DataSettings,
+    pub cursors: Cursors,
+    pub turn: Turn,
+    pub db: DbIndex,
+    pub proto: Proto,
+    pub seed: u64,
+    /// Whether each command's writes are committed before the next one: reads then meet RocksDB, else the open record.
+    pub commit_each: bool,
+    _dir: tempfile::TempDir,
+}
+
+impl Bench {
+    /// An empty store whose commands are committed one by one.
+    pub fn new() -> Bench {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let rocks = Rocks::open(&OpenOptions::new(dir.path())).expect("an empty database");
+        Bench {
+            // No cache, so that reads really go to the record and the database.
+            view: View::new(rocks, "ABCDEFGHI0123456", 0),
+            changes: Changes {
+                wants_keys: true,
+                wants_events: EventClass(u16::MAX),
+                ..Changes::default()
+            },
+            settings: DataSettings::default(),
+            cursors: Cursors::default(),
+            turn: Turn {
+                mono_us: 1_000_000,
+                unix_us: 1_700_000_000_000_000,
+            },
+            db: DbIndex(0),
+            proto: Proto::Resp2,
+            seed: 1,
+            commit_each: true,
+            _dir: dir,
+        }
+    }
+
+    /// Moves the clock.
+    pub fn advance_ms(&mut self, ms: u64) {
+        self.turn.mono_us += ms * 1000;
+        self.turn.unix_us += ms * 1000;
+    }
+
+    /// Runs a command given as words separated by spaces; gives the reply as text with `\r\n` shown as spaces, or
+    /// `WAIT keys...` when it would wait.
+    pub fn run(&mut self, line: &str) -> String {
+        let parts: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
+        String::from_utf8_lossy(&self.run_parts(&parts))
+            .trim_end()
+            .replace("\r\n", " ")
+    }
+
+    /// Runs a command given in parts; gives the reply's bytes.
+    pub fn run_parts(&mut self, parts: &[&[u8]]) -> Vec<u8> {
+        let args = OwnedArgs::from_parts(parts);
+        let args = args.as_args();
+        let mut spec = table::find(parts[0]).expect("a known command");
+        if let Handler::Container = spec.handler {
+            spec = table::find_subcommand(spec, parts[1]).expect("a known subcommand");
+        }
+        let mut reply = Reply::new(self.proto);
+        if !spec.accepts(args.len()) {
+            reply.error(&crate::error::wrong_arity(spec.name));
+            return reply.bytes().to_vec();
+        }
+        let Handler::Data(handler) = spec.handler else {
+            panic!("{} is no data command", spec.name)
+        };
+        let mark = self.view.begin_command();
+        self.seed += 1;
+        let mut ctx = DataCtx {
+            store: Store {
+                view: &mut self.view,
+                db: self.db,
+                codec: KeyCodec {
+                    slot_encoded: self.settings.cluster_enabled,
+                },
+                turn: self.turn,
+                changes: &mut self.changes,
+            },
+            reply: &mut reply,
+            turn: self.turn,
+            rng: Rng::new(self.seed),
+            settings: &self.settings,
+            cursors: &mut self.cursors,
+            may_block: true,
+            resumed: false,
+        };
+        let result = handler(&mut ctx, args);
+        match result {
+            Ok(()) => {}
+            Err(halt) => {
+                self.view.undo(mark);
+                reply.truncate(0);
+                match halt {
+                    Halt::Error(error) => reply.error(&error),
+                    Halt::Wait(Wait::Keys(wait)) => {
+                        reply.raw(b"WAIT");
+                        for key in wait.keys {
+                            reply.raw(b" ");
+                            reply.raw(&key);
+                        }
+                    }
+                    Halt::Wait(other) => reply.raw(format!("WAIT {other:?}").as_bytes()),
+                }
+            }
+        }
+        if self.commit_each {
+            self.commit();
+        }
+        reply.bytes().to_vec()
+    }
+
+    /// Commits what was written.
+    pub fn commit(&mut self) {
+        if let Some(group) = self.view.close_group() {
+            self.view
+                .rocks()
+                .write(&group.record, WriteMode::default())
+                .expect("a commit");
+            self.view.committed(group.id);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! Every upper bound that is not a setting, with its unit and its reason.
+
+/// Bytes of keys and values after which an open record is committed at the next command boundary. DESIGN.md, "Records in
+/// the WAL": replicas apply a record whole, and the loop appends it in one piece.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// Entries that one scan reads from RocksDB on the loop (some 0.3 us each); beyond, a worker reads and the command waits.
+pub const SCAN_ENTRIES_INLINE_MAX: usize = 4096;
+
+/// Bytes read from one client in one turn.
+pub const READ_BYTES_PER_TURN_MAX: usize = 64 * 1024;
+
+/// Commands of one client executed in one turn; the rest of its pipeline waits for the next one.
+pub const COMMANDS_PER_CLIENT_PER_TURN_MAX: usize = 1024;
+
+/// Parked commands run again per turn after a release, so that everybody else is served in between.
+pub const RELEASES_PER_TURN_MAX: usize = 128;
+
+/// Messages from helper threads taken per turn.
+pub const MAILBOX_EVENTS_PER_TURN_MAX: usize = 1024;
+
+/// SCAN cursors kept at a time; Kvrocks keeps 16,384 as well.
+pub const CURSORS_MAX: usize = 16 * 1024;
+
+/// Bytes of one key: RocksDB and the sub-key layout take more, Redis's own bound is `proto-max-bulk-len`.
+pub const COMMAND_NAME_BYTES_MAX: usize = 64;
+
+const _: () = assert!(READ_BYTES_PER_TURN_MAX <= RECORD_BYTES_MAX);

@@ -1,0 +1,225 @@
+//! Scans over the view: uncommitted writes merged over what RocksDB, or a worker's snapshot of it, holds.
+
+use super::cf::Cf;
+use super::rocks::{Direction, KeyRange, RocksIter};
+use super::view::View;
+use crate::command::halt::{Halt, Run, Wait};
+use crate::limits::SCAN_ENTRIES_INLINE_MAX;
+
+/// Which entries to visit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanRequest {
+    pub cf: Cf,
+    /// The first key that may be visited.
+    pub lower: Vec<u8>,
+    /// The first key beyond; `None` is the end of the family.
+    pub upper: Option<Vec<u8>>,
+    /// From the highest key down.
+    pub reverse: bool,
+    /// How many entries the caller takes at most: what a worker needs to read when it comes to that.
+    pub limit: usize,
+}
+
+impl ScanRequest {
+    /// All entries of `cf` whose key begins with `prefix`, upwards.
+    pub fn prefix(cf: Cf, prefix: &[u8]) -> ScanRequest {
+        ScanRequest {
+            cf,
+            lower: prefix.to_vec(),
+            upper: next_prefix(prefix),
+            reverse: false,
+            limit: usize::MAX,
+        }
+    }
+
+    /// The same, from the end.
+    pub fn reversed(self) -> ScanRequest {
+        ScanRequest {
+            reverse: true,
+            ..self
+        }
+    }
+
+    /// The same, of which the caller takes at most `limit` entries.
+    pub fn at_most(self, limit: usize) -> ScanRequest {
+        ScanRequest { limit, ..self }
+    }
+}
+
+/// The least key above all that begin with `prefix`, whatever comes behind it.
+fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&byte| byte != 0xff)?;
+    let mut end = prefix[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
+}
+
+/// A key and its value.
+pub type Entry = (Box<[u8]>, Box<[u8]>);
+
+/// What a worker read for a waiting command.
+pub struct Pinned {
+    pub request: ScanRequest,
+    /// In the order of the request.
+    pub entries: Vec<Entry>,
+}
+
+enum Base<'v> {
+    Rocks { iter: RocksIter<'v>, left: usize },
+    Pinned(std::slice::Iter<'v, Entry>),
+}
+
+/// A scan under way. It sees the view as it was when it began.
+pub struct Scan<'v> {
+    request: ScanRequest,
+    base: Base<'v>,
+    /// Uncommitted changes in the range that are still to come, the next one last.
+    changes: Vec<(&'v [u8], Option<&'v [u8]>)>,
+    /// Uncommitted range deletes: they hide what the base holds.
+    ranges: Vec<(&'v [u8], &'v [u8])>,
+    /// The base stands on an entry that was handed out already.
+    base_spent: bool,
+}
+
+impl<'v> Scan<'v> {
+    pub(super) fn begin(view: &'v View, request: ScanRequest) -> Run<Scan<'v>> {
+        let mut changes: Vec<(&[u8], Option<&[u8]>)> = Vec::new();
+        let mut ranges = Vec::new();
+        let upper = request.upper.as_deref();
+        let records = view
+            .handed
+            .iter()
+            .map(|(_, record)| record)
+            .chain(std::iter::once(&view.open));
+        for record in records.filter(|record| !record.is_empty()) {
+            for (from, to) in record.ranges_of(request.cf) {
+                ranges.push((from, to));
+                // Changes of older records that this range covers are gone; the base is hidden by `ranges`.
+                for change in changes
+                    .iter_mut()
+                    .filter(|(key, _)| *key >= from && *key < to)
+                {
+                    change.1 = None;
+                }
+            }
+            record.points_in(request.cf, &request.lower, upper, |key, value| {
+                changes.push((key, value))
+            });
+        }
+        // Stable: of several changes of a key the newest stays last.
+        changes.sort_by(|a, b| a.0.cmp(b.0));
+        let mut newest: Vec<(&[u8], Option<&[u8]>)> = Vec::with_capacity(changes.len());
+        for change in changes {
+            match newest.last_mut() {
+                Some(last) if last.0 == change.0 => *last = change,
+                _ => newest.push(change),
+            }
+        }
+        if !request.reverse {
+            newest.reverse();
+        }
+        let pinned = view.pinned.iter().find(|pinned| pinned.request == request);
+        let base = match pinned {
+            Some(pinned) => Base::Pinned(pinned.entries.iter()),
+            None => {
+                let range = KeyRange {
+                    lower: &request.lower,
+                    upper,
+                };
+                let direction = if request.reverse {
+                    Direction::Backward
+                } else {
+                    Direction::Forward
+                };
+                let iter = view.rocks.iter(request.cf, range, direction, None, true);
+                Base::Rocks {
+                    iter,
+                    left: SCAN_ENTRIES_INLINE_MAX,
+                }
+            }
+        };
+        Ok(Scan {
+            request,
+            base,
+            changes: newest,
+            ranges,
+            base_spent: false,
+        })
+    }
+
+    /// The next entry. `Err(Halt::Wait)` when the range is too long to read in one turn: the command must return it.
+    #[allow(clippy::should_implement_trait, reason = "lends from itself")]
+    pub fn next(&mut self) -> Run<Option<(&[u8], &[u8])>> {
+        loop {
+            if self.base_spent {
+                self.advance_base()?;
+                self.base_spent = false;
+            }
+            let order = match (self.base_key()?, self.changes.last()) {
+                (None, None) => return Ok(None),
+                (Some(_), None) => std::cmp::Ordering::Less,
+                (None, Some(_)) => std::cmp::Ordering::Greater,
+                (Some(base), Some((change, _))) if self.request.reverse => (*change).cmp(base),
+                (Some(base), Some((change, _))) => base.cmp(*change),
+            };
+            match order {
+                std::cmp::Ordering::Less => {
+                    self.base_spent = true;
+                    if self.is_base_hidden()? {
+                        continue;
+                    }
+                    return self.base_entry();
+                }
+                std::cmp::Ordering::Equal | std::cmp::Ordering::Greater => {
+                    self.base_spent = order == std::cmp::Ordering::Equal;
+                    if let Some((key, Some(value))) = self.changes.pop() {
+                        return Ok(Some((key, value)));
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_base_hidden(&self) -> Run<bool> {
+        let Some(key) = self.base_key()? else {
+            return Ok(false);
+        };
+        Ok(self
+            .ranges
+            .iter()
+            .any(|(from, to)| key >= *from && key < *to))
+    }
+
+    fn base_key(&self) -> Run<Option<&[u8]>> {
+        match &self.base {
+            Base::Rocks { iter, .. } => iter.key().map_err(Halt::from),
+            Base::Pinned(entries) => Ok(entries.as_slice().first().map(|(key, _)| &key[..])),
+        }
+    }
+
+    fn base_entry(&self) -> Run<Option<(&[u8], &[u8])>> {
+        match &self.base {
+            Base::Rocks { iter, .. } => iter.entry().map_err(Halt::from),
+            Base::Pinned(entries) => Ok(entries
+                .as_slice()
+                .first()
+                .map(|(key, value)| (&key[..], &value[..]))),
+        }
+    }
+
+    fn advance_base(&mut self) -> Run {
+        match &mut self.base {
+            Base::Rocks { iter, left } => {
+                if *left == 0 {
+                    return Err(Halt::Wait(Wait::Scan(self.request.clone())));
+                }
+                *left -= 1;
+                iter.advance();
+            }
+            Base::Pinned(entries) => {
+                entries.next();
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,1 @@
+//! The data types over the view, one file each.

@@ -1,0 +1,349 @@
+//! The view: what commands read and write. Writes that are not committed yet, over RocksDB, with the hot values in front.
+//!
+//! A command reads its own writes and those of every earlier command, committed or not. While it runs, the view notes the
+//! newest uncommitted group that it consulted, present or absent: its reply depends on that commit. A command that must
+//! wait or fails is undone to its savepoint.
+//!
+//! Owned by the loop. Reads may meet RocksDB's block cache or the page cache; scans of more than
+//! [`SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker (the command waits, and runs again with the entries pinned).
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hasher};
+
+use super::cf::Cf;
+use super::commit::{Group, GroupId};
+use super::hot::HotCache;
+use super::record::{Found, Record, Savepoint};
+use super::rocks::Rocks;
+use super::scan::{Pinned, Scan, ScanRequest};
+use crate::command::halt::{Halt, Run};
+use crate::limits::RECORD_BYTES_MAX;
+
+/// Writes not yet committed, over the database.
+pub struct View {
+    pub(super) rocks: Rocks,
+    hasher: foldhash::fast::RandomState,
+    cache: HotCache,
+    pub(super) open: Record,
+    open_id: GroupId,
+    /// Closed records on their way to the disk, oldest first.
+    pub(super) handed: VecDeque<(GroupId, Record)>,
+    committed: GroupId,
+    consulted: GroupId,
+    history: History,
+    last_version: u64,
+    /// What workers returned for the command that runs now.
+    pub(super) pinned: Vec<Pinned>,
+    spare: Vec<Record>,
+}
+
+/// The replication id that ends every record.
+struct History {
+    /// Its 16 characters.
+    id: String,
+    /// Whether a record has put the id into the database already: the first one of a history does, none does it alone.
+    announced: bool,
+}
+
+/// Where a command began: what it wrote and consulted since can be taken back.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    savepoint: Savepoint,
+}
+
+impl View {
+    /// A view of `rocks` whose first record begins the history `replication_id` (16 characters).
+    pub fn new(rocks: Rocks, replication_id: &str, cache_bytes_max: usize) -> View {
+        View {
+            rocks,
+            hasher: foldhash::fast::RandomState::default(),
+            cache: HotCache::new(cache_bytes_max),
+            open: Record::default(),
+            open_id: GroupId(1),
+            handed: VecDeque::new(),
+            committed: GroupId(0),
+            consulted: GroupId(0),
+            history: History {
+                id: replication_id.to_owned(),
+                announced: false,
+            },
+            last_version: 0,
+            pinned: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// The database underneath.
+    pub fn rocks(&self) -> &Rocks {
+        &self.rocks
+    }
+
+    /// Puts another handle in place of the database, after it was reopened. Nothing may be uncommitted.
+    pub fn replace_rocks(&mut self, rocks: Rocks) {
+        assert!(
+            self.handed.is_empty() && self.open.is_empty(),
+            "reopened under uncommitted writes"
+        );
+        self.cache.clear();
+        self.rocks = rocks;
+    }
+
+    /// Bounds the cache of hot values.
+    pub fn set_cache_bytes_max(&mut self, bytes_max: usize) {
+        self.cache.set_bytes_max(bytes_max);
+    }
+
+    /// Bytes of hot values held.
+    pub fn cache_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// Bytes of uncommitted writes held.
+    pub fn uncommitted_bytes(&self) -> usize {
+        self.open.bytes()
+            + self
+                .handed
+                .iter()
+                .map(|(_, record)| record.bytes())
+                .sum::<usize>()
+    }
+
+    // ---- reading ----
+
+    /// Calls `with` on the value of `key`, or on `None`.
+    pub fn read<T>(&mut self, cf: Cf, key: &[u8], with: impl FnOnce(Option<&[u8]>) -> T) -> Run<T> {
+        let hash = self.hash(cf, key);
+        if let Some(cached) = self.cache.get(cf, key, hash) {
+            if cached.group > self.committed {
+                self.consulted = self.consulted.max(cached.group);
+            }
+            return Ok(with(cached.value));
+        }
+        if let Some((group, found)) =
+            find_uncommitted(&self.open, self.open_id, &self.handed, cf, key, hash)
+        {
+            self.consulted = self.consulted.max(group);
+            return Ok(with(match found {
+                Found::Value(value) => Some(value),
+                Found::Deleted | Found::Unknown => None,
+            }));
+        }
+        let value = self.rocks.get(cf, key).map_err(Halt::from)?;
+        let bytes = value.as_deref();
+        // An absent element is rarely asked for twice; an absent key (SETNX, EXISTS, WATCH) is.
+        if bytes.is_some() || cf == Cf::Metadata {
+            self.cache.insert(
+                cf,
+                key,
+                bytes.map(|bytes| (bytes, &b""[..])),
+                hash,
+                GroupId(0),
+            );
+        }
+        Ok(with(bytes))
+    }
+
+    /// The value of `key`, copied.
+    pub fn get(&mut self, cf: Cf, key: &[u8]) -> Run<Option<Vec<u8>>> {
+        self.read(cf, key, |value| value.map(<[u8]>::to_vec))
+    }
+
+    /// Whether `key` is there.
+    pub fn contains(&mut self, cf: Cf, key: &[u8]) -> Run<bool> {
+        self.read(cf, key, |value| value.is_some())
+    }
+
+    /// The entries of `cf` from `lower` on and below `upper`, in key order or against it. The scan sees the view as it is
+    /// now. A range with more than [`crate::limits::SCAN_ENTRIES_INLINE_MAX`] entries read makes the command wait for a worker.
+    pub fn scan(&mut self, request: ScanRequest) -> Run<Scan<'_>> {
+        let touched = self
+            .handed
+            .iter()
+            .map(|(id, record)| (*id, record))
+            .chain(std::iter::once((self.open_id, &self.open)))
+            .filter(|(_, record)| !record.is_empty())
+            .map(|(id, _)| id)
+            .last();
+        if let Some(id) = touched {
+            self.consulted = self.consulted.max(id);
+        }
+        Scan::begin(self, request)
+    }
+
+    // ---- writing ----
+
+    /// Says in the record what the following changes are (Kvrocks's LogData).
+    pub fn log_data(&mut self, text: &[u8]) {
+        self.open.log_data(text);
+    }
+
+    /// Writes `key` = `value`.
+    pub fn put(&mut self, cf: Cf, key: &[u8], value: &[u8]) {
+        self.put_parts(cf, key, value, b"");
+    }
+
+    /// Writes `key` = `head` followed by `tail`.
+    pub fn put_parts(&mut self, cf: Cf, key: &[u8], head: &[u8], tail: &[u8]) {
+        let hash = self.hash(cf, key);
+        self.open.put(cf, key, head, tail, hash);
+        if cf == Cf::Metadata || self.cache.contains(cf, key, hash) {
+            self.cache
+                .insert(cf, key, Some((head, tail)), hash, self.open_id);
+        }
+        self.consulted = self.open_id;
+    }
+
+    /// Deletes `key`.
+    pub fn delete(&mut self, cf: Cf, key: &[u8]) {
+        let hash = self.hash(cf, key);
+        self.open.delete(cf, key, hash);
+        if cf == Cf::Metadata {
+            self.cache.insert(cf, key, None, hash, self.open_id);
+        } else {
+            self.cache.remove(cf, key, hash);
+        }
+        self.consulted = self.open_id;
+    }
+
+    /// Deletes everything in `cf` from `from` on and below `to`.
+    pub fn delete_range(&mut self, cf: Cf, from: &[u8], to: &[u8]) {
+        self.open.delete_range(cf, from, to);
+        self.cache.clear();
+        self.consulted = self.open_id;
+    }
+
+    /// A version for a key created now: above every earlier one of this process, and in time order across restarts.
+    /// Kvrocks's own rule repeats after 2,048 creations in one clock reading.
+    pub fn new_version(&mut self, unix_us: u64) -> u64 {
+        self.last_version = (self.last_version + 1).max(unix_us << 11);
+        self.last_version
+    }
+
+    // ---- commands and their undoing ----
+
+    /// Begins a command: nothing consulted yet.
+    pub fn begin_command(&mut self) -> Mark {
+        self.consulted = GroupId(0);
+        Mark {
+            savepoint: self.open.savepoint(),
+        }
+    }
+
+    /// Takes back what was written since `mark`.
+    pub fn undo(&mut self, mark: Mark) {
+        if mark.savepoint == self.open.savepoint() {
+            return;
+        }
+        let View { open, cache, .. } = self;
+        let range = open.undo(mark.savepoint, |(cf, key, hash)| {
+            cache.remove(cf, key, hash)
+        });
+        if range {
+            self.cache.clear();
+        }
+    }
+
+    /// Whether anything was written since `mark`, LogData included.
+    pub fn has_written_since(&self, mark: Mark) -> bool {
+        self.open.savepoint() != mark.savepoint
+    }
+
+    /// The group that the running command's reply depends on, `GroupId(0)` for none.
+    pub fn dependency(&self) -> GroupId {
+        self.consulted
+    }
+
+    // ---- groups ----
+
+    /// Whether the open record holds anything to commit.
+    pub fn has_open_writes(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Whether the open record is as large as a record should be.
+    pub fn is_open_record_full(&self) -> bool {
+        self.open.bytes() >= RECORD_BYTES_MAX
+    }
+
+    /// Closes the open record; `None` when it changes nothing. The group must then be submitted, in order.
+    pub fn close_group(&mut self) -> Option<Group> {
+        if !self.open.has_changes() {
+            self.open.clear();
+            return None;
+        }
+        let (record, count) = self.open.encode(&self.history.id, !self.history.announced);
+        self.history.announced = true;
+        let id = self.open_id;
+        self.open_id = GroupId(id.0 + 1);
+        let next = self.spare.pop().unwrap_or_default();
+        self.handed
+            .push_back((id, std::mem::replace(&mut self.open, next)));
+        Some(Group { id, record, count })
+    }
+
+    /// Everything up to `group` is in the WAL.
+    pub fn committed(&mut self, group: GroupId) {
+        self.committed = self.committed.max(group);
+        while self.handed.front().is_some_and(|(id, _)| *id <= group) {
+            if let Some((_, mut record)) = self.handed.pop_front()
+                && self.spare.len() < 2
+                && record.heap_bytes() <= RECORD_BYTES_MAX * 2
+            {
+                record.clear();
+                self.spare.push(record);
+            }
+        }
+    }
+
+    /// The newest group known to be committed.
+    pub fn committed_group(&self) -> GroupId {
+        self.committed
+    }
+
+    /// The newest group that holds anything, open or handed over; what a message about everything so far depends on.
+    pub fn newest_group(&self) -> GroupId {
+        if self.open.is_empty() {
+            GroupId(self.open_id.0 - 1)
+        } else {
+            self.open_id
+        }
+    }
+
+    /// A commit failed: everything uncommitted is dropped, the open record too. Nothing is run again.
+    pub fn drop_uncommitted(&mut self) {
+        self.handed.clear();
+        self.open.clear();
+        self.open_id = GroupId(self.open_id.0 + 1);
+        self.cache.clear();
+        self.history.announced = false;
+    }
+
+    // ---- inside ----
+
+    #[inline]
+    fn hash(&self, cf: Cf, key: &[u8]) -> u64 {
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key);
+        hasher.write_u8(cf as u8);
+        hasher.finish()
+    }
+}
+
+/// What the newest uncommitted record that touches `key` knows about it.
+fn find_uncommitted<'r>(
+    open: &'r Record,
+    open_id: GroupId,
+    handed: &'r VecDeque<(GroupId, Record)>,
+    cf: Cf,
+    key: &[u8],
+    hash: u64,
+) -> Option<(GroupId, Found<'r>)> {
+    let open = (!open.is_empty()).then_some((open_id, open));
+    let handed = handed.iter().rev().map(|(id, record)| (*id, record));
+    open.into_iter()
+        .chain(handed)
+        .find_map(|(id, record)| match record.find(cf, key, hash) {
+            Found::Unknown => None,
+            found => Some((id, found)),
+        })
+}
