@@ -4,5 +4,6 @@ pub mod command;
 pub mod error;
 pub mod limits;
 pub mod resp;
+pub mod server;
 pub mod storage;
 pub mod text;
