@@ -11,6 +11,7 @@ mod output;
 mod settings;
 mod signals;
 mod start;
+pub mod state_file;
 mod turn;
 mod workers;
 
