@@ -122,11 +122,10 @@ def _lookup_problems(connection, database, entries):
 
 @dataclass
 class Match:
-    """Which prefixes of a round's units explain a recovered state: the longest one, or None, and the differences to
-    the state after the acknowledged units, as sentences."""
+    """The longest prefix of a round's units that explains a recovered state, or None, and the differences to the
+    state after the acknowledged units, as sentences."""
 
     longest: int | None
-    shortest: int | None
     differences: list
 
 
@@ -134,7 +133,7 @@ def match(base, units, acknowledged_units, recovered):
     """Compares `recovered` (entries by key) with `base` after 0, 1, 2 ... of the units. Changes `base`."""
     keys = base.keys
     differing = {key for key in keys.keys() | recovered.keys() if not _agrees(keys, recovered, key)}
-    longest = shortest = None
+    longest = None
     differences = []
     for applied in range(len(units) + 1):
         if applied:
@@ -145,11 +144,10 @@ def match(base, units, acknowledged_units, recovered):
                 (differing.discard if _agrees(keys, recovered, key) else differing.add)(key)
         if not differing:
             longest = applied
-            shortest = applied if shortest is None else shortest
         if applied == acknowledged_units:
             differences = [f"{key.decode()}: must be {keys.get(key)!r}, is {recovered.get(key)!r}"
                            for key in sorted(differing)]
-    return Match(longest, shortest, differences)
+    return Match(longest, differences)
 
 
 def _agrees(keys, recovered, key):
@@ -179,11 +177,12 @@ def judge(log, recovered):
             f"client. The first lost is unit {lost.number}: {describe(lost.commands)}")
     if found.longest is None or verdict.lost:
         verdict.problems += ["  " + line for line in found.differences[:5]]
-    for key, shown in log.shown_counters.items():
-        recovered_count = int(recovered[key].value) if key in recovered else 0
-        if recovered_count < shown:
-            verdict.shown_lost += shown - recovered_count
-            verdict.problems.append(f"{key.decode()}: another client was shown {shown}, now it is {recovered_count}")
+    if not verdict.problems:
+        for key, shown in log.shown_counters.items():
+            count = int(recovered[key].value) if key in recovered else 0
+            if count < shown:
+                verdict.shown_lost += shown - count
+                verdict.problems.append(f"{key.decode()}: another client was shown {shown}, now it is {count}")
     verdict.problems += _agreement_problems(traffic, recovered)
     return verdict, found
 
@@ -203,7 +202,8 @@ def _agreement_problems(traffic, recovered):
 def judge_queue(log, found, recovered):
     """Checks the queue that another client pops: it holds what was pushed and not popped, in order.
 
-    A pop in flight at the kill may have happened or not. Returns the problems; adopts the queue as it is.
+    A pop in flight at the kill may have happened or not. Returns the problems; none when the writer itself has lost
+    writes, which has been told then.
     """
     pushed = {unit.number: command[2] for unit in log.units for command in unit.commands if command[0] == "QUEUE"}
     entry = recovered.get(log.traffic.queue)
@@ -211,7 +211,7 @@ def judge_queue(log, found, recovered):
     problems = []
     if log.popped != (log.queue_base + list(pushed.values()))[:len(log.popped)]:
         problems.append(f"{log.traffic.queue.decode()}: elements were popped in another order than pushed")
-    if found.longest is not None:
+    if found.longest is not None and found.longest >= log.acknowledged_units:
         applied = {unit.number for unit in log.units[:found.longest]}
         all_pushed = log.queue_base + [token for number, token in pushed.items() if number in applied]
         popped = len(all_pushed) - len(now)
@@ -223,8 +223,8 @@ def judge_queue(log, found, recovered):
 
 def describe(commands):
     """A unit in one line."""
-    shown = " ".join(part[:40].decode(errors="backslashreplace") if isinstance(part, bytes) else str(part)
-                     for part in commands[-2 if len(commands) > 1 else 0][:6])
+    command = commands[-2 if len(commands) > 1 else 0]
+    shown = " ".join(ascii(part[:24])[1:] if isinstance(part, bytes) else str(part) for part in command[:6])
     return f"{shown} ..." if len(commands) == 1 else f"a transaction of {len(commands) - 2} commands, the last {shown}"
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 SHIM_SOURCE = Path(__file__).resolve().parent / "powercut.c"
 ZEROED_TAIL_MAX = 4096
+COMPILE_TIMEOUT_S = 300
 
 
 class NotFollowed(Exception):
@@ -36,6 +37,15 @@ class Loss:
     names_back: int = 0
 
 
+def compile_shim(path):
+    """Compiles the shim to a shared library at `path`."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        sys.exit("--power-cut needs a C compiler: apt-get install gcc libc6-dev")
+    subprocess.run([compiler, "-O2", "-Wall", "-shared", "-fPIC", "-o", str(path), str(SHIM_SOURCE), "-ldl"],
+                   check=True, timeout=COMPILE_TIMEOUT_S)
+
+
 class PowerCut:
     """Records one data directory; `work_dir` must be on the same filesystem, outside of it."""
 
@@ -49,11 +59,7 @@ class PowerCut:
         self._durable_names = {}
         self._durable_lengths = {}
         self._grave.mkdir(parents=True)
-        compiler = shutil.which("gcc") or shutil.which("cc")
-        if compiler is None:
-            sys.exit("--power-cut needs a C compiler: apt-get install gcc libc6-dev")
-        subprocess.run([compiler, "-O2", "-Wall", "-shared", "-fPIC", "-o", str(self._shim), str(SHIM_SOURCE), "-ldl"],
-                       check=True, timeout=60)
+        compile_shim(self._shim)
 
     def environment(self):
         """What the process must be started with."""

@@ -42,7 +42,7 @@ class PowerCutTest(unittest.TestCase):
         """What is left, as contents by name."""
         self.cut.arm()
         child = subprocess.run([sys.executable, "-c", PRELUDE + program + "\nos.kill(os.getpid(), signal.SIGKILL)"],
-                               cwd=self.data, env={**os.environ, **self.cut.environment()}, timeout=30)
+                               cwd=self.data, env={**os.environ, **self.cut.environment()}, timeout=300)
         self.assertEqual(child.returncode, -signal.SIGKILL)
         self.cut.cut(tails)
         left = {}
