@@ -11,6 +11,7 @@ from crash_model import Entry, Model, keys_of
 
 SCAN_COUNT = 1000
 DBSIZE_WAIT_S = 5.0
+DIFFERENCES_SHOWN = 4
 # What counting and what listing a key of each type is; both must agree.
 READS = {
     b"string": (("GET",), "STRLEN"),
@@ -122,32 +123,42 @@ def _lookup_problems(connection, database, entries):
 
 @dataclass
 class Match:
-    """The longest prefix of a round's units that explains a recovered state, or None, and the differences to the
-    state after the acknowledged units, as sentences."""
+    """How the prefixes of a round's units explain a recovered state: the longest one that does, or None, and the one
+    that comes closest."""
 
     longest: int | None
-    differences: list
+    closest: int
 
 
-def match(base, units, acknowledged_units, recovered):
-    """Compares `recovered` (entries by key) with `base` after 0, 1, 2 ... of the units. Changes `base`."""
-    keys = base.keys
+def match(base, units, recovered):
+    """Compares `recovered` (entries by key) with `base` after 0, 1, 2 ... of the units."""
+    model = base.copy()
+    keys = model.keys
     differing = {key for key in keys.keys() | recovered.keys() if not _agrees(keys, recovered, key)}
-    longest = None
-    differences = []
+    found = Match(None, 0)
+    fewest = len(differing)
     for applied in range(len(units) + 1):
         if applied:
-            before = set(keys) if units[applied - 1].commands[0] == ("FLUSHDB",) else ()
-            base.apply_unit(units[applied - 1].commands)
-            touched = {key for command in units[applied - 1].commands for key in keys_of(command)}
-            for key in touched.union(before):
+            commands = units[applied - 1].commands
+            touched = set(keys) if commands[0] == ("FLUSHDB",) else set()
+            model.apply_unit(commands)
+            for key in touched.union(*map(keys_of, commands)):
                 (differing.discard if _agrees(keys, recovered, key) else differing.add)(key)
         if not differing:
-            longest = applied
-        if applied == acknowledged_units:
-            differences = [f"{key.decode()}: must be {keys.get(key)!r}, is {recovered.get(key)!r}"
-                           for key in sorted(differing)]
-    return Match(longest, differences)
+            found.longest = applied
+        if len(differing) <= fewest:
+            found.closest, fewest = applied, len(differing)
+    return found
+
+
+def differences(base, units, applied, recovered):
+    """What `recovered` has otherwise than `base` after the first `applied` units, a sentence a key."""
+    model = base.copy()
+    for unit in units[:applied]:
+        model.apply_unit(unit.commands)
+    keys = model.keys
+    return [f"  {key.decode()}: must be {keys.get(key)!r}, is {recovered.get(key)!r}"
+            for key in sorted(keys.keys() | recovered.keys()) if not _agrees(keys, recovered, key)]
 
 
 def _agrees(keys, recovered, key):
@@ -158,25 +169,26 @@ def _agrees(keys, recovered, key):
 def judge(log, recovered):
     """Checks one writer after a kill; `log` is its `WriterLog`, `recovered` its keys as read back."""
     traffic = log.traffic
-    commands = [len(unit.commands) for unit in log.units]
+    units = log.units
+    commands = [len(unit.commands) for unit in units]
     verdict = Verdict(log.acknowledged_commands, sum(commands) - log.acknowledged_commands)
-    found = match(log.base, log.units, log.acknowledged_units, recovered)
-    first = log.units[0].number if log.units else 0
-    shown_units = max(0, log.shown_unit - first + 1)
+    found = match(log.base, units, recovered)
+    shown_units = max(0, log.shown_unit - units[0].number + 1) if units else 0
     if found.longest is None:
         verdict.torn = 1
-        verdict.problems.append(f"writer {traffic.number}: no prefix of the {len(log.units)} units sent explains the "
-                                f"recovered keys; against the state after the {log.acknowledged_units} acknowledged:")
+        closest = describe(units[found.closest - 1]) if found.closest else "nothing"
+        verdict.problems.append(
+            f"writer {traffic.number}: none of the states after 0 to {len(units)} units (acknowledged: "
+            f"{log.acknowledged_units}) is the recovered one; closest is the one after {found.closest}, {closest}:")
+        verdict.problems += differences(log.base, units, found.closest, recovered)[:DIFFERENCES_SHOWN]
     elif found.longest < max(log.acknowledged_units, shown_units):
         verdict.lost = sum(commands[found.longest:log.acknowledged_units])
         verdict.shown_lost = sum(commands[max(found.longest, log.acknowledged_units):shown_units])
-        lost = log.units[found.longest]
         verdict.problems.append(
-            f"writer {traffic.number}: the recovered keys are those after {found.longest} units, but "
+            f"writer {traffic.number}: the recovered state is the one after {found.longest} units, but "
             f"{log.acknowledged_units} were acknowledged and the effect of number {shown_units} was shown to another "
-            f"client. The first lost is unit {lost.number}: {describe(lost.commands)}")
-    if found.longest is None or verdict.lost:
-        verdict.problems += ["  " + line for line in found.differences[:5]]
+            f"client; the first lost is {describe(units[found.longest])}; against all acknowledged:")
+        verdict.problems += differences(log.base, units, log.acknowledged_units, recovered)[:DIFFERENCES_SHOWN]
     if not verdict.problems:
         for key, shown in log.shown_counters.items():
             count = int(recovered[key].value) if key in recovered else 0
@@ -221,11 +233,13 @@ def judge_queue(log, found, recovered):
     return problems
 
 
-def describe(commands):
+def describe(unit):
     """A unit in one line."""
+    commands = unit.commands
     command = commands[-2 if len(commands) > 1 else 0]
     shown = " ".join(ascii(part[:24])[1:] if isinstance(part, bytes) else str(part) for part in command[:6])
-    return f"{shown} ..." if len(commands) == 1 else f"a transaction of {len(commands) - 2} commands, the last {shown}"
+    inside = f"a transaction of {len(commands) - 2} commands, the last " if len(commands) > 1 else ""
+    return f"unit {unit.number}, {inside}{shown} ..."
 
 
 def adopt(traffic, recovered):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 SHIM_SOURCE = Path(__file__).resolve().parent / "powercut.c"
 ZEROED_TAIL_MAX = 4096
+ZEROED_TAIL_CHANCE = 0.3
 COMPILE_TIMEOUT_S = 300
 
 
@@ -158,7 +159,7 @@ class PowerCut:
         if kept == length:
             return 0
         os.truncate(path, kept)
-        if kept > durable and tails.random() < 0.3:
+        if kept > durable and tails.random() < ZEROED_TAIL_CHANCE:
             zeroed = min(kept - durable, tails.randint(1, ZEROED_TAIL_MAX))
             with open(path, "r+b") as file:
                 file.seek(kept - zeroed)

@@ -97,7 +97,7 @@ class JudgeTest(unittest.TestCase):
 
     def test_a_flush_is_followed(self):
         self.log.units[3] = unit(14, ("FLUSHDB",))
-        found = crash_check.match(self.log.base, self.log.units, 2, {})
+        found = crash_check.match(self.log.base, self.log.units, {})
         self.assertEqual(found.longest, 4)
 
     def test_counters_must_not_go_back(self):
@@ -118,7 +118,7 @@ class QueueTest(unittest.TestCase):
         log.units = [transaction(n, ("QUEUE", b"queue:0", b"%d" % n), ("SET", KEY, b"%d" % n)) for n in (1, 2, 3)]
         log.acknowledged_units = 3
         log.popped = popped
-        found = crash_check.Match(3, [])
+        found = crash_check.Match(3, 3)
         return crash_check.judge_queue(log, found, {b"queue:0": Entry("list", held)} if held else {})
 
     def test_what_was_not_popped_is_there(self):
