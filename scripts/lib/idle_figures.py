@@ -11,7 +11,7 @@ HEADER_FIRST = "with an empty directory"
 
 
 def measure(binary, wal_sync, starts):
-    """`(rss bytes after two idle seconds, start seconds: spawn to PING answered, binary bytes)`, medians of `starts`."""
+    """Medians of `starts`: resident bytes after two idle seconds, seconds from spawn to PING answered; binary bytes."""
     rss, start_s = [], []
     for _ in range(starts):
         with servers.Server(binary, wal_sync) as server:
