@@ -162,17 +162,27 @@ impl Conn {
         true
     }
 
+    /// Whether a whole reply has already arrived; it stays unread.
+    pub fn has_reply_now(&mut self) -> bool {
+        self.has_reply_within(Duration::from_micros(100))
+    }
+
     /// Reads raw bytes until the server closes; panics if it does not within the deadline.
     pub fn read_to_close(&mut self) -> Vec<u8> {
-        let end = Instant::now() + DEADLINE;
+        self.try_read_to_close(DEADLINE).unwrap_or_else(|error| {
+            let got = show(&self.received[self.consumed..]);
+            panic!("the server did not close the connection: {error:?}; it sent \"{got}\"")
+        })
+    }
+
+    /// Reads raw bytes until the server closes, if it does within `limit`.
+    pub fn try_read_to_close(&mut self, limit: Duration) -> Result<Vec<u8>, NoReply> {
+        let end = Instant::now() + limit;
         loop {
             match self.receive(end) {
                 Ok(()) => {}
-                Err(NoReply::Closed) => return self.received.split_off(self.consumed),
-                Err(error) => {
-                    let got = show(&self.received[self.consumed..]);
-                    panic!("the server did not close the connection: {error:?}; it sent \"{got}\"")
-                }
+                Err(NoReply::Closed) => return Ok(self.received.split_off(self.consumed)),
+                Err(error) => return Err(error),
             }
         }
     }
