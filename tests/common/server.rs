@@ -365,12 +365,20 @@ pub fn info_field(conn: &mut Conn, name: &str) -> String {
         .to_string()
 }
 
-/// Waits until INFO's `blocked_clients` is `count`.
+/// How many clients INFO counts as blocked.
+pub fn blocked_count(conn: &mut Conn) -> usize {
+    let info = conn.call("INFO clients").text();
+    let line = info
+        .lines()
+        .find_map(|line| line.strip_prefix("blocked_clients:"))
+        .expect("the field");
+    line.trim_end().parse().expect("a number")
+}
+
+/// Waits until INFO counts `count` clients as blocked.
 pub fn wait_for_blocked(conn: &mut Conn, count: usize) {
     wait_until(&format!("{count} blocked clients"), || {
-        let info = conn.call("INFO clients").text();
-        info.lines()
-            .any(|line| line.trim_end() == format!("blocked_clients:{count}"))
+        blocked_count(conn) == count
     });
 }
 
