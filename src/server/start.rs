@@ -189,6 +189,7 @@ fn new_node(config: Config, rocks: Rocks) -> Node {
         settings: DataSettings::default(),
         clock: Box::new(clock),
         turn: started,
+        stamp_us: started.mono_us,
         rng,
         role: Role::Primary,
         run_id,
