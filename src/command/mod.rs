@@ -3,8 +3,14 @@
 
 pub mod context;
 pub mod cursors;
+#[cfg(test)]
+mod difflocal;
 pub mod halt;
+pub mod hash;
+pub mod list;
+pub mod members;
 pub mod parse;
+pub mod set;
 pub mod spec;
 pub mod table;
 #[cfg(test)]

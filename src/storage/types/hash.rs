@@ -46,7 +46,9 @@ pub fn read_fields(
     };
     let mut elements = store.elements(key, &header);
     for field in fields.iter() {
-        store.view.read(Cf::Default, elements.key(field), &mut each)?;
+        store
+            .view
+            .read(Cf::Default, elements.key(field), &mut each)?;
     }
     Ok(())
 }
@@ -117,9 +119,9 @@ pub fn set(store: &mut Store<'_>, key: &[u8], pairs: Args<'_>) -> Run<u64> {
             // Nothing to look up under a fresh version, but a field may be given twice.
             (!is_single && !given.insert(field), false)
         } else {
-            store
-                .view
-                .read(Cf::Default, entry, |old| (old.is_some(), old == Some(value)))?
+            store.view.read(Cf::Default, entry, |old| {
+                (old.is_some(), old == Some(value))
+            })?
         };
         if !is_same {
             store.view.put(Cf::Default, entry, value);

@@ -270,8 +270,7 @@ impl Spread {
 
     fn survey(store: &mut Store<'_>, elements: &Elements) -> Run<Spread> {
         let mut ends: Vec<Box<[u8]>> = Vec::with_capacity(2 * Spread::SURVEYED);
-        let request =
-            ScanRequest::prefix(Cf::Default, elements.prefix()).at_most(Spread::SURVEYED);
+        let request = ScanRequest::prefix(Cf::Default, elements.prefix()).at_most(Spread::SURVEYED);
         for request in [request.clone().reversed(), request] {
             let mut scan = store.view.scan(request)?;
             for _ in 0..Spread::SURVEYED {

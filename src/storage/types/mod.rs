@@ -3,5 +3,7 @@
 
 pub mod hash;
 pub mod list;
+pub mod list_edit;
 pub mod members;
 pub mod set;
+pub mod set_algebra;
