@@ -13,6 +13,9 @@ pub static FAMILIES: &[&[Spec]] = &[
     super::transactions::SPECS,
     super::pubsub::SPECS,
     super::server::SPECS,
+    super::hash::SPECS,
+    super::list::SPECS,
+    super::set::SPECS,
 ];
 
 /// A command in the table: its declaration and its number, by which statistics are kept.

@@ -25,6 +25,10 @@ pub struct Bench {
     pub seed: u64,
     /// Whether each command's writes are committed before the next one: reads then meet RocksDB, else the open record.
     pub commit_each: bool,
+    /// Whether commands may wait for keys (they may not in EXEC and scripts).
+    pub may_block: bool,
+    /// Whether commands are run again after waiting.
+    pub resumed: bool,
     _dir: tempfile::TempDir,
 }
 
@@ -51,6 +55,8 @@ impl Bench {
             proto: Proto::Resp2,
             seed: 1,
             commit_each: true,
+            may_block: true,
+            resumed: false,
             _dir: dir,
         }
     }
@@ -104,8 +110,8 @@ impl Bench {
             settings: &self.settings,
             cursors: &mut self.cursors,
             key_counts: None,
-            may_block: true,
-            resumed: false,
+            may_block: self.may_block,
+            resumed: self.resumed,
         };
         let result = handler(&mut ctx, args);
         match result {
