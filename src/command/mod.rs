@@ -4,6 +4,7 @@
 pub mod context;
 pub mod cursors;
 pub mod halt;
+pub mod parse;
 pub mod spec;
 pub mod table;
 #[cfg(test)]
