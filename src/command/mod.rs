@@ -5,6 +5,7 @@ pub mod context;
 pub mod cursors;
 pub mod halt;
 pub mod parse;
+pub mod sorted_set;
 pub mod spec;
 pub mod table;
 #[cfg(test)]

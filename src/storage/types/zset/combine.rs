@@ -132,8 +132,8 @@ impl Source {
 struct Candidate {
     member: Box<[u8]>,
     score: f64,
-    /// In how many sources it was found.
-    seen: usize,
+    /// Whether it was found in the source looked at last.
+    found: bool,
 }
 
 /// The members of any of `sources`. In no particular order.
@@ -177,10 +177,10 @@ pub fn intersection(
         }
         let weight = other.weight;
         other.match_up(store, &mut candidates, |candidate, score| {
-            candidate.seen += 1;
+            candidate.found = true;
             candidate.score = aggregate.take_in(candidate.score, weight * score);
         })?;
-        retain_seen(&mut candidates, 1);
+        retain(&mut candidates, true);
     }
     Ok(members(candidates))
 }
@@ -195,8 +195,10 @@ pub fn difference(store: &mut Store<'_>, mut sources: Vec<Source>) -> Run<Vec<Sc
         if candidates.is_empty() {
             break;
         }
-        other.match_up(store, &mut candidates, |candidate, _| candidate.seen += 1)?;
-        retain_seen(&mut candidates, 0);
+        other.match_up(store, &mut candidates, |candidate, _| {
+            candidate.found = true
+        })?;
+        retain(&mut candidates, false);
     }
     Ok(members(candidates))
 }
@@ -211,15 +213,15 @@ fn candidates(
         candidates.push(Candidate {
             member: member.into(),
             score: score_of(score),
-            seen: 0,
+            found: false,
         });
     })?;
     Ok(candidates)
 }
 
-/// Keeps the candidates that were seen `times`, and begins to count anew.
-fn retain_seen(candidates: &mut Vec<Candidate>, times: usize) {
-    candidates.retain_mut(|candidate| std::mem::take(&mut candidate.seen) == times);
+/// Keeps the candidates that were found in the last source, or those that were not.
+fn retain(candidates: &mut Vec<Candidate>, found: bool) {
+    candidates.retain_mut(|candidate| std::mem::take(&mut candidate.found) == found);
 }
 
 fn members(candidates: Vec<Candidate>) -> Vec<Scored> {

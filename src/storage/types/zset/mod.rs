@@ -5,20 +5,23 @@
 //! default:     member           -> score
 //! zset_score:  score | member   -> (empty)
 //! ```
-//! Order is by score, then by the member's bytes. The two zeros are equal scores to Redis but not on disk, where -0.0 sorts
-//! below +0.0: a set that holds both lists its -0.0 members first. Source: section 6.5 of the format.
+//! Order is by score, then by the member's bytes. The two zeros are equal scores to Redis, but -0.0 sorts below +0.0 on disk:
+//! so -0.0 is written as +0.0 (as Redis does in its compact encoding); Kvrocks may have written it, and it is read as it
+//! stands. Source: section 6.5 of the format.
 //!
 //! Here: one set's members and metadata. [`walk`]: parts of it in order, counts and ranks. [`combine`]: union, intersection
-//! and difference. [`sample`]: random members.
+//! and difference.
 
 pub mod combine;
-pub mod sample;
 pub mod walk;
 
+use super::sample;
 use super::score::{self, encode};
+use crate::command::context::Rng;
 use crate::command::halt::{Halt, Run};
 use crate::storage::cf::Cf;
 use crate::storage::metadata::{Header, Type};
+use crate::storage::scan::{Entry, ScanRequest};
 use crate::storage::store::{Elements, Store};
 
 /// LogData of every change to a sorted set.
@@ -152,8 +155,58 @@ impl<'k> Zset<'k> {
         }
     }
 
+    /// `count` different members, or all of them, in random order.
+    pub fn random(&self, store: &mut Store<'_>, count: u64, rng: &mut Rng) -> Run<Vec<Scored>> {
+        scored(sample::distinct(
+            store.view,
+            &self.elements,
+            self.len(),
+            count,
+            rng,
+        )?)
+    }
+
+    /// Members to draw `count` ones from, with repetition.
+    pub fn random_pool(
+        &self,
+        store: &mut Store<'_>,
+        count: u64,
+        rng: &mut Rng,
+    ) -> Run<Vec<Scored>> {
+        scored(sample::pool(
+            store.view,
+            &self.elements,
+            self.len(),
+            count,
+            rng,
+        )?)
+    }
+
+    /// At most `limit` members behind the member `after` (or from the first on), in the order of their bytes.
+    pub fn members_after(
+        &self,
+        store: &mut Store<'_>,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Run<Vec<Scored>> {
+        let mut request = ScanRequest::prefix(Cf::Default, self.elements.prefix()).at_most(limit);
+        if let Some(after) = after {
+            request.lower.extend_from_slice(after);
+            request.lower.push(0);
+        }
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut scan = store.view.scan(request)?;
+        while entries.len() < limit
+            && let Some((key, value)) = scan.next()?
+        {
+            entries.push((self.elements.element(key).into(), value.into()));
+        }
+        scored(entries)
+    }
+
     fn put(&mut self, store: &mut Store<'_>, member: &[u8], score: f64) {
-        let score = encode(score);
+        // -0.0 becomes +0.0.
+        let score = encode(score + 0.0);
         store
             .view
             .put(Cf::Default, self.elements.key(member), &score);
@@ -169,6 +222,17 @@ impl<'k> Zset<'k> {
             store.changing(self.key, LOG_DATA);
         }
     }
+}
+
+/// Members and scores out of entries of `default`.
+fn scored(entries: Vec<Entry>) -> Run<Vec<Scored>> {
+    entries
+        .into_iter()
+        .map(|(member, value)| match score::decode(&value) {
+            Some(score) => Ok((member, score)),
+            None => Err(Halt::Error(score::CORRUPTED)),
+        })
+        .collect()
 }
 
 /// What became of a destination key.

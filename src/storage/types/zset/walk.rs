@@ -169,21 +169,15 @@ impl Zset<'_> {
         let mut left = window.take;
         let mut skip = window.skip;
         let at_most = window.skip.saturating_add(window.take);
-        self.step(
-            store,
-            stretch,
-            window.reverse,
-            at_most,
-            |score, member| {
-                if skip > 0 {
-                    skip -= 1;
-                    return ControlFlow::Continue(());
-                }
-                visit(score, member);
-                left -= 1;
-                go_on(left != 0)
-            },
-        )
+        self.step(store, stretch, window.reverse, at_most, |score, member| {
+            if skip > 0 {
+                skip -= 1;
+                return ControlFlow::Continue(());
+            }
+            visit(score, member);
+            left -= 1;
+            go_on(left != 0)
+        })
     }
 
     /// The same, gathered.
