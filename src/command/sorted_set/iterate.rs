@@ -5,8 +5,9 @@ use crate::command::parse;
 use crate::command::spec::{ONE_KEY, Spec};
 use crate::command::{DataCtx, Run};
 use crate::error::{INVALID_CURSOR, OUT_OF_RANGE, ReplyError, SYNTAX};
-use crate::limits::RANDOM_ELEMENTS_MAX;
+use crate::limits::RANDOM_REPEATS_MAX;
 use crate::resp::Args;
+use crate::storage::types::members::{Draw, Page};
 use crate::storage::types::zset::walk::{Stretch, Window};
 use crate::storage::types::zset::{Scored, Zset};
 use crate::text::float::write_f64_17g;
@@ -24,7 +25,7 @@ fn zrandmember(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
         return random_members(ctx, args.at(1), count, with_scores);
     }
     let drawn = match Zset::open(&mut ctx.store, args.at(1))? {
-        Some(zset) => zset.random(&mut ctx.store, 1, &mut ctx.rng)?,
+        Some(zset) => zset.draw(&mut ctx.store, Draw::Distinct(1), &mut ctx.rng)?,
         None => Vec::new(),
     };
     ctx.reply
@@ -62,19 +63,16 @@ fn random_members(ctx: &mut DataCtx<'_>, key: &[u8], count: i64, with_scores: bo
                 },
             )?;
         }
-        Some(zset) if count > 0 => {
-            for (member, score) in zset.random(store, wanted, &mut ctx.rng)? {
-                list.push(ctx.reply, &member, score);
-            }
-        }
-        Some(zset) if count < 0 => {
-            if wanted > RANDOM_ELEMENTS_MAX {
+        Some(zset) if count != 0 => {
+            let draw = if count > 0 {
+                Draw::Distinct(wanted)
+            } else if wanted <= RANDOM_REPEATS_MAX {
+                Draw::Repeated(wanted)
+            } else {
                 return Err(OUT_OF_RANGE.into());
-            }
-            let pool = zset.random_pool(store, wanted, &mut ctx.rng)?;
-            for _ in 0..wanted {
-                let (member, score) = &pool[ctx.rng.below(pool.len() as u64) as usize];
-                list.push(ctx.reply, member, *score);
+            };
+            for (member, score) in zset.draw(store, draw, &mut ctx.rng)? {
+                list.push(ctx.reply, &member, score);
             }
         }
         _ => {}
@@ -104,37 +102,21 @@ fn zscan(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
         let members = zset.collect(&mut ctx.store, &all, Window::all(false))?;
         (members, 0)
     } else {
-        scan_part(ctx, &zset, cursor, options.count)?
+        let after = match cursor {
+            0 => None,
+            _ => Some(ctx.cursors.position(cursor).ok_or(INVALID_CURSOR)?),
+        };
+        let page = Page {
+            after,
+            count: options.count,
+            pattern: options.pattern,
+        };
+        let (members, last) = zset.page(&mut ctx.store, &page)?;
+        (members, last.map_or(0, |last| ctx.cursors.issue(&last)))
     };
     members.retain(|(member, _)| options.wants(member));
     reply_scan(ctx, next, &members);
     Ok(())
-}
-
-/// The next `count` members behind `cursor`, and the cursor behind them.
-fn scan_part(
-    ctx: &mut DataCtx<'_>,
-    zset: &Zset<'_>,
-    cursor: u64,
-    count: u64,
-) -> Run<(Vec<Scored>, u64)> {
-    let after: Option<Box<[u8]>> = match cursor {
-        0 => None,
-        _ => Some(ctx.cursors.position(cursor).ok_or(INVALID_CURSOR)?.into()),
-    };
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    // One more says whether anything is left.
-    let limit = count.saturating_add(1);
-    let mut members = zset.members_after(&mut ctx.store, after.as_deref(), limit)?;
-    if members.len() <= count {
-        return Ok((members, 0));
-    }
-    members.truncate(count);
-    let next = match members.last() {
-        Some((last, _)) => ctx.cursors.issue(last),
-        None => 0,
-    };
-    Ok((members, next))
 }
 
 fn reply_scan(ctx: &mut DataCtx<'_>, cursor: u64, members: &[Scored]) {

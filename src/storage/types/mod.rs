@@ -1,5 +1,6 @@
 //! The data types over the view, one file each.
 
-pub mod sample;
+pub mod hash;
+pub mod members;
 pub mod score;
 pub mod zset;

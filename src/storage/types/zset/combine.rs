@@ -5,14 +5,13 @@
 
 use std::collections::HashMap;
 
-use super::Scored;
-use crate::command::halt::{Halt, Run};
+use super::{Scored, decode};
+use crate::command::halt::Run;
 use crate::error::WRONG_TYPE;
 use crate::storage::cf::Cf;
 use crate::storage::metadata::Type;
 use crate::storage::scan::ScanRequest;
 use crate::storage::store::{Elements, Store};
-use crate::storage::types::score;
 
 /// How many times larger a source must be for looking members up in it to be cheaper than reading it all.
 const LOOKUP_FACTOR: u64 = 8;
@@ -73,7 +72,7 @@ impl Source {
         if self.is_set {
             return Ok(1.0);
         }
-        score::decode(value).ok_or(Halt::Error(score::CORRUPTED))
+        decode(value)
     }
 
     /// Calls `visit` on every member and its own score, in the order of the members' bytes.

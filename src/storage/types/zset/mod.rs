@@ -15,13 +15,12 @@
 pub mod combine;
 pub mod walk;
 
-use super::sample;
+use super::members::{self, Draw, Member, Page};
 use super::score::{self, encode};
 use crate::command::context::Rng;
 use crate::command::halt::{Halt, Run};
 use crate::storage::cf::Cf;
 use crate::storage::metadata::{Header, Type};
-use crate::storage::scan::{Entry, ScanRequest};
 use crate::storage::store::{Elements, Store};
 
 /// LogData of every change to a sorted set.
@@ -96,12 +95,9 @@ impl<'k> Zset<'k> {
     /// The score of `member`.
     pub fn score(&mut self, store: &mut Store<'_>, member: &[u8]) -> Run<Option<f64>> {
         let entry = self.elements.key(member);
-        store.view.read(Cf::Default, entry, |value| match value {
-            None => Ok(None),
-            Some(value) => score::decode(value)
-                .map(Some)
-                .ok_or(Halt::Error(score::CORRUPTED)),
-        })?
+        store
+            .view
+            .read(Cf::Default, entry, |value| value.map(decode).transpose())?
     }
 
     /// Adds `member`, which must not be there.
@@ -147,61 +143,45 @@ impl<'k> Zset<'k> {
         self.header.size = 0;
     }
 
-    /// Writes the metadata entry if the size changed. An empty set keeps an entry of size 0, as Kvrocks leaves it.
+    /// Writes the metadata entry if the size changed; deletes that of an empty set. (Kvrocks leaves an entry of size 0, which
+    /// means the same; to a reader of the log a deletion says more.)
     pub fn save(&mut self, store: &mut Store<'_>) {
-        if self.header.size != self.saved_size {
+        if self.header.size == self.saved_size {
+            return;
+        }
+        if self.is_empty() {
+            store.delete_meta(self.key);
+        } else {
             store.put_meta(self.key, &self.header, &self.rest);
-            self.saved_size = self.header.size;
         }
+        self.saved_size = self.header.size;
     }
 
-    /// `count` different members, or all of them, in random order.
-    pub fn random(&self, store: &mut Store<'_>, count: u64, rng: &mut Rng) -> Run<Vec<Scored>> {
-        scored(sample::distinct(
-            store.view,
-            &self.elements,
-            self.len(),
-            count,
-            rng,
-        )?)
+    /// Random members, as [`members::draw`] draws them.
+    pub fn draw(&self, store: &mut Store<'_>, draw: Draw, rng: &mut Rng) -> Run<Vec<Scored>> {
+        let drawn = members::draw(store, self.key, &self.header, draw, rng)?;
+        drawn
+            .into_iter()
+            .map(|(member, value)| Ok((member, decode(&value)?)))
+            .collect()
     }
 
-    /// Members to draw `count` ones from, with repetition.
-    pub fn random_pool(
+    /// Members in the order of their bytes, a page at a time, as [`members::page`] gives them: the page, and its last
+    /// member when more are to come.
+    pub fn page(
         &self,
         store: &mut Store<'_>,
-        count: u64,
-        rng: &mut Rng,
-    ) -> Run<Vec<Scored>> {
-        scored(sample::pool(
-            store.view,
-            &self.elements,
-            self.len(),
-            count,
-            rng,
-        )?)
-    }
-
-    /// At most `limit` members behind the member `after` (or from the first on), in the order of their bytes.
-    pub fn members_after(
-        &self,
-        store: &mut Store<'_>,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Run<Vec<Scored>> {
-        let mut request = ScanRequest::prefix(Cf::Default, self.elements.prefix()).at_most(limit);
-        if let Some(after) = after {
-            request.lower.extend_from_slice(after);
-            request.lower.push(0);
-        }
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut scan = store.view.scan(request)?;
-        while entries.len() < limit
-            && let Some((key, value)) = scan.next()?
-        {
-            entries.push((self.elements.element(key).into(), value.into()));
-        }
-        scored(entries)
+        page: &Page<'_>,
+    ) -> Run<(Vec<Scored>, Option<Box<[u8]>>)> {
+        let mut entries: Vec<Member> = Vec::new();
+        let next = members::page(store, self.key, &self.header, page, |member, value| {
+            entries.push((member.into(), value.into()));
+        })?;
+        let members = entries
+            .into_iter()
+            .map(|(member, value)| Ok((member, decode(&value)?)))
+            .collect::<Run<_>>()?;
+        Ok((members, next))
     }
 
     fn put(&mut self, store: &mut Store<'_>, member: &[u8], score: f64) {
@@ -224,15 +204,9 @@ impl<'k> Zset<'k> {
     }
 }
 
-/// Members and scores out of entries of `default`.
-fn scored(entries: Vec<Entry>) -> Run<Vec<Scored>> {
-    entries
-        .into_iter()
-        .map(|(member, value)| match score::decode(&value) {
-            Some(score) => Ok((member, score)),
-            None => Err(Halt::Error(score::CORRUPTED)),
-        })
-        .collect()
+/// The score that stands behind a member in `default`.
+fn decode(value: &[u8]) -> Run<f64> {
+    score::decode(value).ok_or(Halt::Error(score::CORRUPTED))
 }
 
 /// What became of a destination key.
