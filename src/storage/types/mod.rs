@@ -1,9 +1,10 @@
-//! The data types over [`Store`](super::store::Store): how each lays its elements out, and its operations. They give
-//! Rust values; what a client sees of them is the commands' affair.
+//! The data types over the view, one file each.
 
 pub mod hash;
 pub mod list;
 pub mod list_edit;
 pub mod members;
+pub mod score;
 pub mod set;
 pub mod set_algebra;
+pub mod zset;
