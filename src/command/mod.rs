@@ -6,6 +6,7 @@ pub mod cursors;
 pub mod halt;
 pub mod parse;
 pub mod spec;
+pub mod string;
 pub mod table;
 #[cfg(test)]
 pub mod testing;

@@ -35,6 +35,8 @@ pub struct View {
     /// What workers returned for the command that runs now.
     pub(super) pinned: Vec<Pinned>,
     spare: Vec<Record>,
+    /// Where the store builds the key of the entry it is about to touch.
+    pub(super) scratch_key: Vec<u8>,
 }
 
 /// The replication id that ends every record.
@@ -70,6 +72,7 @@ impl View {
             last_version: 0,
             pinned: Vec::new(),
             spare: Vec::new(),
+            scratch_key: Vec::new(),
         }
     }
 

@@ -1,1 +1,3 @@
 //! The data types over the view, one file each.
+
+pub mod string;
