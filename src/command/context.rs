@@ -1,6 +1,7 @@
 //! What a command sees while it runs.
 
 use super::cursors::Cursors;
+use super::keyspace::KeyCounts;
 use crate::clock::Turn;
 use crate::resp::Reply;
 use crate::storage::store::Store;
@@ -59,6 +60,8 @@ pub struct DataCtx<'a> {
     pub rng: Rng,
     pub settings: &'a DataSettings,
     pub cursors: &'a mut Cursors,
+    /// The keys of each database as a worker counted them lately, if one did.
+    pub key_counts: Option<&'a KeyCounts>,
     /// Whether the command may wait for keys; inside EXEC and scripts it may not, and answers as if the time were over.
     pub may_block: bool,
     /// Whether it is evaluated again after waiting for keys: keys of another type are then passed over, not an error.

@@ -4,6 +4,7 @@
 pub mod context;
 pub mod cursors;
 pub mod halt;
+pub mod keyspace;
 pub mod parse;
 pub mod spec;
 pub mod string;

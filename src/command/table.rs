@@ -7,7 +7,7 @@ use super::spec::Spec;
 use crate::limits::COMMAND_NAME_BYTES_MAX;
 
 /// The families, in the order of the documentation.
-pub static FAMILIES: &[&[Spec]] = &[super::string::SPECS];
+pub static FAMILIES: &[&[Spec]] = &[super::keyspace::SPECS, super::string::SPECS];
 
 static BY_NAME: LazyLock<HashMap<&'static [u8], &'static Spec, foldhash::fast::RandomState>> =
     LazyLock::new(|| all().map(|spec| (spec.name.as_bytes(), spec)).collect());

@@ -3,6 +3,7 @@
 use super::context::{DataCtx, DataSettings, Rng};
 use super::cursors::Cursors;
 use super::halt::{Halt, Wait};
+use super::keyspace::KeyCounts;
 use super::spec::Handler;
 use super::table;
 use crate::clock::Turn;
@@ -18,6 +19,7 @@ pub struct Bench {
     pub changes: Changes,
     pub settings: DataSettings,
     pub cursors: Cursors,
+    pub key_counts: Option<KeyCounts>,
     pub turn: Turn,
     pub db: DbIndex,
     pub proto: Proto,
@@ -42,6 +44,7 @@ impl Bench {
             },
             settings: DataSettings::default(),
             cursors: Cursors::default(),
+            key_counts: None,
             turn: Turn {
                 mono_us: 1_000_000,
                 unix_us: 1_700_000_000_000_000,
@@ -133,6 +136,7 @@ impl Bench {
             rng: Rng::new(self.seed),
             settings: &self.settings,
             cursors: &mut self.cursors,
+            key_counts: self.key_counts.as_ref(),
             may_block: true,
             resumed: false,
         };

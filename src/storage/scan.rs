@@ -18,6 +18,9 @@ pub struct ScanRequest {
     pub reverse: bool,
     /// How many entries the caller takes at most: what a worker needs to read when it comes to that.
     pub limit: usize,
+    /// How many bytes of each value the caller looks at: more, a worker need not keep. A scan of keys wants their headers, not
+    /// their strings.
+    pub value_bytes_max: usize,
 }
 
 impl ScanRequest {
@@ -29,6 +32,7 @@ impl ScanRequest {
             upper: next_prefix(prefix),
             reverse: false,
             limit: usize::MAX,
+            value_bytes_max: usize::MAX,
         }
     }
 
@@ -43,6 +47,14 @@ impl ScanRequest {
     /// The same, of which the caller takes at most `limit` entries.
     pub fn at_most(self, limit: usize) -> ScanRequest {
         ScanRequest { limit, ..self }
+    }
+
+    /// The same, of whose values the caller looks at the first `bytes` at most.
+    pub fn values_up_to(self, bytes: usize) -> ScanRequest {
+        ScanRequest {
+            value_bytes_max: bytes,
+            ..self
+        }
     }
 }
 
