@@ -3,13 +3,14 @@
 use super::context::{DataCtx, DataSettings, Rng};
 use super::cursors::Cursors;
 use super::halt::{Halt, Wait};
-use super::keyspace::KeyCounts;
 use super::spec::Handler;
 use super::table;
 use crate::clock::Turn;
 use crate::resp::{OwnedArgs, Proto, Reply};
+use crate::storage::counting::KeyCounts;
 use crate::storage::keys::{DbIndex, KeyCodec};
-use crate::storage::rocks::Rocks;
+use crate::storage::options::OpenOptions;
+use crate::storage::rocks::{Rocks, WriteMode};
 use crate::storage::store::{Changes, EventClass, Store};
 use crate::storage::view::View;
 
@@ -33,7 +34,7 @@ impl Bench {
     /// An empty store whose commands are committed one by one.
     pub fn new() -> Bench {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let rocks = Rocks::open_at(dir.path()).expect("an empty database");
+        let rocks = Rocks::open(&OpenOptions::new(dir.path())).expect("an empty database");
         Bench {
             // No cache, so that reads really go to the record and the database.
             view: View::new(rocks, "ABCDEFGHI0123456", 0),
@@ -169,8 +170,9 @@ impl Bench {
     pub fn commit(&mut self) {
         if let Some(group) = self.view.close_group() {
             self.view
-                .rocks()
-                .write_for_test(&group.record)
+                .database()
+                .expect("open")
+                .write(&group.record, WriteMode::default())
                 .expect("a commit");
             self.view.committed(group.id);
         }

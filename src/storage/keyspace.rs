@@ -73,6 +73,11 @@ impl Store<'_> {
             let mut elements = self.elements(key, &header);
             for (family, element, value) in &copy.elements {
                 self.view.put(*family, elements.key(element), value);
+                if header.kind() == Type::Zset {
+                    // A member's value is its score as the index has it.
+                    self.view
+                        .put(Cf::ZsetScore, elements.key2(value, element), b"");
+                }
             }
         }
         self.put_meta(key, &header, &copy.meta.rest);
@@ -157,15 +162,16 @@ impl Store<'_> {
     }
 }
 
-/// Where the elements of a key of this type are.
+/// Where the elements of a key of this type are read for a copy. The index of a sorted set is made from its members: one
+/// scan less.
 fn element_families(kind: Type) -> &'static [Cf] {
     match kind {
         Type::String | Type::Json => &[],
-        Type::Zset => &[Cf::Default, Cf::ZsetScore],
         Type::Stream => &[Cf::Stream],
         Type::Hash
         | Type::List
         | Type::Set
+        | Type::Zset
         | Type::Bitmap
         | Type::Sortedint
         | Type::Bloom

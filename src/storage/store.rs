@@ -118,6 +118,16 @@ impl Store<'_> {
         self.read_entry(key, |entry| Ok(entry.map(|(header, _)| *header)))
     }
 
+    /// Whether `key` stands in the database with an expiry that has passed.
+    pub fn is_expired(&mut self, key: &[u8]) -> Run<bool> {
+        let now = self.turn.unix();
+        let entry = self.codec.metadata_key(self.db, key);
+        self.view.read(Cf::Metadata, &entry, |value| {
+            let Some(value) = value else { return Ok(false) };
+            Ok(Header::decode(value)?.0.is_expired(now))
+        })?
+    }
+
     /// Header and rest of `key` if it exists now, whatever it holds. For strings the rest is the whole value.
     pub fn meta(&mut self, key: &[u8]) -> Run<Option<Meta>> {
         self.read_entry(key, |entry| {

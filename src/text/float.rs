@@ -57,7 +57,7 @@ fn decimal(text: &[u8], integer: &[u8], fraction: &[u8], exponent: i64) -> Optio
         return Some(0.0);
     };
     // `std` clamps exponents of more than five digits, which long runs of zeros could make up for.
-    if first_digit_exponent > 400 || first_digit_exponent < -400 {
+    if !(-400..=400).contains(&first_digit_exponent) {
         return None;
     }
     let value = if exponent.abs() < 10_000 {

@@ -1,6 +1,5 @@
 //! DBSIZE, FLUSHDB, FLUSHALL and SWAPDB.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use crate::command::parse;
@@ -8,29 +7,8 @@ use crate::command::spec::{Flags, KeySpec, Spec};
 use crate::command::{DataCtx, Halt, Run, Wait};
 use crate::error::{DB_OUT_OF_RANGE, ReplyError, SYNTAX};
 use crate::resp::Args;
-use crate::storage::keys::DbIndex;
 
 const GROUP: &str = "server";
-
-/// How many keys a database has.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct KeyCount {
-    /// Keys that exist.
-    pub keys: u64,
-    /// Those of them that have a time to live.
-    pub expires: u64,
-}
-
-/// The keys of each database that has any, as a worker counted them.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct KeyCounts(pub BTreeMap<DbIndex, KeyCount>);
-
-impl KeyCounts {
-    /// The count of `db`, zero for one without keys.
-    pub fn of(&self, db: DbIndex) -> KeyCount {
-        self.0.get(&db).copied().unwrap_or_default()
-    }
-}
 
 pub(super) const DBSIZE: Spec = Spec::read("dbsize", 1, KeySpec::None, dbsize)
     .flags(Flags::FAST)
@@ -53,7 +31,7 @@ fn dbsize(ctx: &mut DataCtx<'_>, _: Args<'_>) -> Run {
         Ok(()) => ctx.reply.int(count),
         Err(Halt::Wait(Wait::Scan(_))) => {
             let counts = ctx.key_counts.ok_or(Halt::Wait(Wait::KeyCount))?;
-            let keys = counts.of(ctx.store.db).keys;
+            let keys = counts.of(ctx.store.db);
             ctx.reply.int(i64::try_from(keys).unwrap_or(i64::MAX));
         }
         Err(halt) => return Err(halt),

@@ -11,7 +11,6 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-pub use database::{KeyCount, KeyCounts};
 pub use object::MEMORY_USAGE;
 
 use super::spec::Spec;

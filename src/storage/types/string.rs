@@ -66,7 +66,7 @@ pub fn add_float(store: &mut Store<'_>, key: &[u8], delta: &[u8]) -> Run<Changed
         }
     })?;
     let delta = LongDouble::parse(delta).ok_or(NOT_A_FLOAT)?;
-    let sum = before.add(delta);
+    let sum = before + delta;
     if sum.is_nan_or_infinite() {
         return Err(NOT_FINITE.into());
     }
