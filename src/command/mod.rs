@@ -22,6 +22,7 @@ pub mod shutdown;
 pub mod slowlog;
 pub mod sorted_set;
 pub mod spec;
+pub mod string;
 pub mod table;
 #[cfg(test)]
 pub mod testing;

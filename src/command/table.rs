@@ -13,6 +13,8 @@ pub static FAMILIES: &[&[Spec]] = &[
     super::transactions::SPECS,
     super::pubsub::SPECS,
     super::server::SPECS,
+    super::keyspace::SPECS,
+    super::string::SPECS,
     super::hash::SPECS,
     super::list::SPECS,
     super::set::SPECS,
