@@ -18,6 +18,7 @@ pub static FAMILIES: &[&[Spec]] = &[
     super::hash::SPECS,
     super::list::SPECS,
     super::set::SPECS,
+    super::sorted_set::SPECS,
 ];
 
 /// A command in the table: its declaration and its number, by which statistics are kept.
