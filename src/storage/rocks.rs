@@ -9,6 +9,11 @@ mod iter;
 mod open;
 mod tune;
 
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,6 +30,7 @@ use super::filters::ScanRegistry;
 use super::options::OpenOptions;
 use super::seq::Seq;
 use super::survey;
+use super::wal::BATCH_HEADER_BYTES;
 
 use self::filter::FilterLink;
 pub use self::iter::{Direction, IterOptions, KeyRange, RocksIter, Snapshot};
@@ -213,6 +219,12 @@ impl Rocks {
         let engine = self.engine();
         let options = &engine.write[usize::from(mode.sync)][usize::from(mode.no_slowdown)];
         let before = self.last_seq();
+        if record.len() < BATCH_HEADER_BYTES {
+            return Err(WriteError::Failed(CommitFailure {
+                text: "a record is shorter than its header".to_owned(),
+                reached_wal: Some(false),
+            }));
+        }
         match engine.db.write_opt(WriteBatch::from_data(record), options) {
             Ok(()) => Ok(()),
             Err(error) if mode.no_slowdown && error.kind() == ErrorKind::Incomplete => {
