@@ -1,9 +1,19 @@
 //! Reads the write-ahead logs of a directory, to find damage before RocksDB opens it.
 //!
-//! RocksDB opens a log with a damaged record in its middle silently short: it replays up to the damage and goes on
-//! from there. So every live log is read here first, and only what a crash of the process can leave behind is let
-//! through: a last record that is cut off. What a power cut leaves of records that were never synced is let through
-//! as far as it looks like that too; where whole records stand behind a hole, a person decides (`accept_wal_loss`).
+//! None of RocksDB's recovery modes does what is needed alone:
+//!
+//! | mode | a record cut off by a kill | a flipped byte in the middle |
+//! | --- | --- | --- |
+//! | absolute consistency | does not open | does not open |
+//! | tolerate corrupted tail | opens; but not when a power cut left the record its full length | does not open, unless the flip is in a length in a log's last block: silently short |
+//! | point in time | opens | opens silently short, and what comes after the flip is gone |
+//! | skip corrupted | opens | opens with a hole |
+//!
+//! So RocksDB is opened with point in time, after every live log was read here and only what a crash of the process can
+//! leave behind was let through: a last record that is cut off. What a power cut leaves of records that were never
+//! synced is let through as far as it looks like that too; where whole records stand behind a hole, a person decides
+//! (`accept_wal_loss`). A log whose first record continues where a broken one's last whole record ended was begun after
+//! a recovery; RocksDB itself tells by the same sign that it may read on.
 
 use std::fs::{self, File};
 use std::io;

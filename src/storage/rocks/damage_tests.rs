@@ -214,6 +214,21 @@ fn a_flip_anywhere_before_the_last_record_of_the_log_is_refused() {
     assert_eq!(readable(&open_at(dir.path())), Ok(RECORDS));
 }
 
+/// Why logs are read before RocksDB opens them. Should this ever fail, RocksDB has learned to do it itself.
+#[test]
+fn rocksdb_alone_opens_a_damaged_log_silently_short() {
+    let dir = crashed();
+    let (log, offsets) = live_log(dir.path());
+    flip(&log, offsets[12] as usize + 30);
+    let mut options = rocksdb::Options::default();
+    options.set_wal_recovery_mode(rocksdb::DBRecoveryMode::PointInTime);
+    let db = DB::open_cf(&options, db_dir(dir.path()), Cf::ALL.map(|cf| cf.name())).unwrap();
+    let metadata = db.cf_handle(Cf::Metadata.name()).unwrap();
+    let is_there = |index| db.get_cf(metadata, key(index)).unwrap().is_some();
+    assert!(is_there(FLUSHED + 11));
+    assert!(!is_there(FLUSHED + 12) && !is_there(RECORDS - 1));
+}
+
 #[test]
 fn damage_may_be_accepted_and_then_costs_only_what_comes_after_it() {
     let dir = crashed();
