@@ -27,6 +27,10 @@ pub struct Bench {
     pub seed: u64,
     /// Whether each command's writes are committed before the next one: reads then meet RocksDB, else the open record.
     pub commit_each: bool,
+    /// Whether commands may wait for keys (they may not in EXEC and scripts).
+    pub may_block: bool,
+    /// Whether commands are run again after waiting.
+    pub resumed: bool,
     _dir: tempfile::TempDir,
 }
 
@@ -54,6 +58,8 @@ impl Bench {
             proto: Proto::Resp2,
             seed: 1,
             commit_each: true,
+            may_block: true,
+            resumed: false,
             _dir: dir,
         }
     }
@@ -143,8 +149,8 @@ impl Bench {
             settings: &self.settings,
             cursors: &mut self.cursors,
             key_counts: self.key_counts.as_ref(),
-            may_block: true,
-            resumed: false,
+            may_block: self.may_block,
+            resumed: self.resumed,
         };
         let result = handler(&mut ctx, args);
         match result {
