@@ -61,6 +61,37 @@ impl Bench {
         }
     }
 
+    /// Runs a test twice on an empty store: with every command committed at once, and with none committed.
+    pub fn both_ways(test: impl Fn(&mut Bench)) {
+        for commit_each in [true, false] {
+            let mut bench = Bench::new();
+            bench.commit_each = commit_each;
+            test(&mut bench);
+        }
+    }
+
+    /// Runs each command and compares its reply, as [`Bench::run`] shows it.
+    pub fn expect(&mut self, table: &[(&str, &str)]) {
+        for (line, reply) in table {
+            assert_eq!(self.run(line), *reply, "{line}");
+        }
+    }
+
+    /// The events since the last call, as `name:key`, with `@db` behind it outside database 0.
+    pub fn events(&mut self) -> Vec<String> {
+        self.changes
+            .events
+            .drain(..)
+            .map(|event| {
+                let key = String::from_utf8_lossy(&event.key).into_owned();
+                match event.db.0 {
+                    0 => format!("{}:{key}", event.name),
+                    db => format!("{}:{key}@{db}", event.name),
+                }
+            })
+            .collect()
+    }
+
     /// Moves the clock.
     pub fn advance_ms(&mut self, ms: u64) {
         self.turn.mono_us += ms * 1000;
