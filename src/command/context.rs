@@ -1,8 +1,11 @@
 //! What a command sees while it runs.
 
 use super::cursors::Cursors;
+use crate::client::{Client, ClientKey};
 use crate::clock::Turn;
+use crate::node::Node;
 use crate::resp::Reply;
+use crate::storage::counting::KeyCounts;
 use crate::storage::store::Store;
 
 /// Settings that data commands look at; the server keeps them in step with the configuration.
@@ -61,6 +64,8 @@ pub struct DataCtx<'a> {
     pub cursors: &'a mut Cursors,
     /// Whether the command may wait for keys; inside EXEC and scripts it may not, and answers as if the time were over.
     pub may_block: bool,
+    /// The keys of each database, when they were counted lately.
+    pub key_counts: Option<&'a KeyCounts>,
     /// Whether it is evaluated again after waiting for keys: keys of another type are then passed over, not an error.
     pub resumed: bool,
 }
@@ -90,8 +95,28 @@ impl Rng {
     }
 }
 
-/// A command on the server: also clients, pause, role and settings.
+/// A command on the server: it sees the whole node and which client asks.
 pub struct ControlCtx<'a> {
-    /// The data side, for the few that need it too.
-    pub data: DataCtx<'a>,
+    pub node: &'a mut Node,
+    pub client: ClientKey,
+    pub reply: &'a mut Reply,
+    pub turn: Turn,
+    /// Whether EXEC runs it.
+    pub in_exec: bool,
+}
+
+impl ControlCtx<'_> {
+    /// The session of the client that asks.
+    pub fn session(&mut self) -> &mut Client {
+        self.node
+            .clients
+            .get_mut(self.client)
+            .expect("a command runs only while its client is there")
+    }
+
+    /// The reply depends on everything written so far, by anybody.
+    pub fn depend_on_all_writes(&mut self) {
+        let newest = self.node.view.newest_group();
+        self.node.view.depend_on(newest);
+    }
 }

@@ -1,16 +1,53 @@
-//! Commands: what they declare ([`spec`]), what they see ([`context`]), how they end early ([`halt`]); then one file a
-//! family, each command's declaration beside its handler.
+//! Commands: what they declare ([`spec`]), what they see ([`context`]), how they end early ([`halt`]), the [`gate`] before
+//! them and the [`dispatch`] around them; then one file a family, each command's declaration beside its handler.
 
+pub mod client;
+pub mod connection;
 pub mod context;
 pub mod cursors;
+pub mod dispatch;
+pub mod gate;
 pub mod halt;
+pub mod keyspace;
+pub mod monitor;
 pub mod parse;
+pub mod pause;
+pub mod pubsub;
+pub mod server;
+pub mod shutdown;
+pub mod slowlog;
 pub mod sorted_set;
 pub mod spec;
+pub mod string;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
+pub mod transactions;
 
 pub use context::{ControlCtx, DataCtx};
 pub use halt::{Halt, Run, Wait};
 pub use spec::{Class, Flags, Handler, KeySpec, Spec};
+
+use crate::error::ReplyError;
+use crate::resp::Reply;
+
+/// The error for a subcommand called with arguments that it does not take.
+pub fn subcommand_syntax(container: &str, subcommand: &[u8]) -> ReplyError {
+    let subcommand = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]).into_owned();
+    ReplyError::new(format!(
+        "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try {container} HELP."
+    ))
+}
+
+/// The reply to a container's HELP: one line that introduces, the lines given, and HELP itself.
+pub fn help(reply: &mut Reply, container: &str, lines: &[&str]) {
+    reply.array(lines.len() + 3);
+    reply.simple(&format!(
+        "{container} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"
+    ));
+    for line in lines {
+        reply.simple(line);
+    }
+    reply.simple("HELP");
+    reply.simple("    Prints this help.");
+}

@@ -218,6 +218,12 @@ impl Spec {
         self
     }
 
+    /// With keys among its arguments.
+    pub const fn keys(mut self, keys: KeySpec) -> Spec {
+        self.keys = keys;
+        self
+    }
+
     /// In another class than its constructor's.
     pub const fn class(mut self, class: Class) -> Spec {
         self.class = class;

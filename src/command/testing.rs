@@ -7,8 +7,10 @@ use super::spec::Handler;
 use super::table;
 use crate::clock::Turn;
 use crate::resp::{OwnedArgs, Proto, Reply};
+use crate::storage::counting::KeyCounts;
 use crate::storage::keys::{DbIndex, KeyCodec};
-use crate::storage::rocks::Rocks;
+use crate::storage::options::OpenOptions;
+use crate::storage::rocks::{Rocks, WriteMode};
 use crate::storage::store::{Changes, EventClass, Store};
 use crate::storage::view::View;
 
@@ -18,12 +20,17 @@ pub struct Bench {
     pub changes: Changes,
     pub settings: DataSettings,
     pub cursors: Cursors,
+    pub key_counts: Option<KeyCounts>,
     pub turn: Turn,
     pub db: DbIndex,
     pub proto: Proto,
     pub seed: u64,
     /// Whether each command's writes are committed before the next one: reads then meet RocksDB, else the open record.
     pub commit_each: bool,
+    /// Whether commands may wait for keys (they may not in EXEC and scripts).
+    pub may_block: bool,
+    /// Whether commands are run again after waiting.
+    pub resumed: bool,
     _dir: tempfile::TempDir,
 }
 
@@ -31,7 +38,7 @@ impl Bench {
     /// An empty store whose commands are committed one by one.
     pub fn new() -> Bench {
         let dir = tempfile::tempdir().expect("a temporary directory");
-        let rocks = Rocks::open_at(dir.path()).expect("an empty database");
+        let rocks = Rocks::open(&OpenOptions::new(dir.path())).expect("an empty database");
         Bench {
             // No cache, so that reads really go to the record and the database.
             view: View::new(rocks, "ABCDEFGHI0123456", 0),
@@ -42,6 +49,7 @@ impl Bench {
             },
             settings: DataSettings::default(),
             cursors: Cursors::default(),
+            key_counts: None,
             turn: Turn {
                 mono_us: 1_000_000,
                 unix_us: 1_700_000_000_000_000,
@@ -50,7 +58,53 @@ impl Bench {
             proto: Proto::Resp2,
             seed: 1,
             commit_each: true,
+            may_block: true,
+            resumed: false,
             _dir: dir,
+        }
+    }
+
+    /// Runs a test twice on an empty store: with every command committed at once, and with none committed.
+    pub fn both_ways(test: impl Fn(&mut Bench)) {
+        for commit_each in [true, false] {
+            let mut bench = Bench::new();
+            bench.commit_each = commit_each;
+            test(&mut bench);
+        }
+    }
+
+    /// Runs each command and compares its reply, as [`Bench::run`] shows it.
+    pub fn expect(&mut self, table: &[(&str, &str)]) {
+        for (line, reply) in table {
+            assert_eq!(self.run(line), *reply, "{line}");
+        }
+    }
+
+    /// The events since the last call, as `name:key`, with `@db` behind it outside database 0.
+    pub fn events(&mut self) -> Vec<String> {
+        self.changes
+            .events
+            .drain(..)
+            .map(|event| {
+                let key = String::from_utf8_lossy(&event.key).into_owned();
+                match event.db.0 {
+                    0 => format!("{}:{key}", event.name),
+                    db => format!("{}:{key}@{db}", event.name),
+                }
+            })
+            .collect()
+    }
+
+    /// The client's database, for a test that looks beneath the commands.
+    pub fn store(&mut self) -> Store<'_> {
+        Store {
+            view: &mut self.view,
+            db: self.db,
+            codec: KeyCodec {
+                slot_encoded: self.settings.cluster_enabled,
+            },
+            turn: self.turn,
+            changes: &mut self.changes,
         }
     }
 
@@ -102,8 +156,9 @@ impl Bench {
             rng: Rng::new(self.seed),
             settings: &self.settings,
             cursors: &mut self.cursors,
-            may_block: true,
-            resumed: false,
+            key_counts: self.key_counts.as_ref(),
+            may_block: self.may_block,
+            resumed: self.resumed,
         };
         let result = handler(&mut ctx, args);
         match result {
@@ -134,8 +189,9 @@ impl Bench {
     pub fn commit(&mut self) {
         if let Some(group) = self.view.close_group() {
             self.view
-                .rocks()
-                .write_for_test(&group.record)
+                .database()
+                .expect("open")
+                .write(&group.record, WriteMode::default())
                 .expect("a commit");
             self.view.committed(group.id);
         }

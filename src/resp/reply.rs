@@ -49,6 +49,16 @@ impl Reply {
         }
     }
 
+    /// An empty reply in a buffer that was used before; the buffer must be empty.
+    pub fn with_buffer(proto: Proto, buf: Vec<u8>) -> Reply {
+        Reply { buf, proto }
+    }
+
+    /// The buffer.
+    pub fn into_buffer(self) -> Vec<u8> {
+        self.buf
+    }
+
     /// The bytes written.
     pub fn bytes(&self) -> &[u8] {
         &self.buf

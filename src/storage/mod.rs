@@ -1,11 +1,26 @@
 //! Storage in Kvrocks's format: bytes on disk ([`keys`], [`metadata`]), batches ([`record`]), uncommitted writes over the
-//! database ([`view`], [`scan`], [`hot`]), typed keys ([`store`]), and the engine underneath ([`rocks`], [`commit`]).
+//! database ([`view`], [`scan`], [`hot`]), typed keys ([`store`]), keys of any type ([`keyspace`]), and the engine underneath.
+//!
+//! The engine, in reading order: [`cf`] and [`seq`] are its vocabulary, [`rocks`] is the handle over RocksDB (the only
+//! module that names its types), [`commit`] decides on which thread a group of writes is appended and [`flusher`] holds
+//! the two helper threads behind it. [`options`], [`wal`] and [`probe`] are what opening a directory safely needs,
+//! [`filters`] what compaction drops, [`disk`] the watch over free space.
 
 pub mod cf;
 pub mod commit;
+pub mod counting;
+pub mod crc32c;
+pub mod disk;
+pub mod error;
+pub mod expiry;
+pub mod filters;
+pub mod flusher;
 pub mod hot;
 pub mod keys;
+pub mod keyspace;
 pub mod metadata;
+pub mod options;
+pub mod probe;
 pub mod record;
 pub mod rocks;
 pub mod scan;
@@ -13,3 +28,4 @@ pub mod seq;
 pub mod store;
 pub mod types;
 pub mod view;
+pub mod wal;

@@ -1,110 +1,348 @@
-//! The only file that names rocksdb types.
-use super::cf::Cf;
-use std::path::Path;
+//! The handle over RocksDB. This module and its children are the only ones that name RocksDB's types.
+//!
+//! [`Rocks`] is a counted handle that every thread may hold: reads, writes and maintenance go through it, and the last
+//! one to go closes the database. Writing is safe from any thread for RocksDB, but the order of records is the order
+//! of the calls, so only [`super::commit`] writes.
+
+mod filter;
+mod iter;
+mod open;
+mod tune;
+
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const NAMES: [&str; 7] = [
-    "default",
-    "metadata",
-    "zset_score",
-    "pubsub",
-    "propagate",
-    "stream",
-    "search",
-];
+use rocksdb::statistics::Ticker;
+use rocksdb::{
+    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBPinnableSlice, ErrorKind,
+    FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions,
+};
 
+use super::cf::Cf;
+pub use super::error::{CommitFailure, OpenError, StoreError, WriteError};
+use super::filters::ScanRegistry;
+use super::options::OpenOptions;
+use super::seq::Seq;
+
+use self::filter::FilterLink;
+pub use self::iter::{Direction, IterOptions, KeyRange, RocksIter, Snapshot};
+pub use self::open::DirLock;
+use self::tune::Tuned;
+
+/// An open database. Clones are the same database; it closes when the last of them, and of its snapshots, is gone.
 #[derive(Clone)]
-pub struct Rocks(Arc<rocksdb::DB>);
+pub struct Rocks(Arc<Shared>);
 
-#[derive(Debug)]
-pub struct StoreError(String);
-impl std::fmt::Display for StoreError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+/// What the clones of a handle share.
+struct Shared {
+    engine: Arc<Engine>,
+    link: Arc<FilterLink>,
+    scans: Arc<ScanRegistry>,
+    /// Keeps other servers out; released after the database is closed.
+    _lock: Option<DirLock>,
+    options: OpenOptions,
+}
+
+/// The database itself with what each call needs at hand.
+struct Engine {
+    db: DB,
+    /// Into `db`, in the order of [`Cf::ALL`]: a look-up by name on every read would cost more than the array.
+    families: [&'static ColumnFamily; Cf::COUNT],
+    read: ReadOptions,
+    read_cached: ReadOptions,
+    read_uncached: ReadOptions,
+    /// Indexed by `sync` and `no_slowdown`.
+    write: [[WriteOptions; 2]; 2],
+    tuned: Tuned,
+}
+
+impl Engine {
+    fn handle(&self, cf: Cf) -> &ColumnFamily {
+        self.families[cf.index()]
     }
 }
-impl From<rocksdb::Error> for StoreError {
-    fn from(error: rocksdb::Error) -> StoreError {
-        StoreError(error.to_string())
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Running compactions must lose sight of the database before it goes; then the count of `engine` is one.
+        self.link.disconnect();
     }
 }
 
-pub struct KeyRange<'a> {
-    pub lower: &'a [u8],
-    pub upper: Option<&'a [u8]>,
+/// How a record is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WriteMode {
+    /// Fail with [`WriteError::Stalled`] instead of waiting when RocksDB slows or stops writes.
+    pub no_slowdown: bool,
+    /// Return after the WAL was synced to disk.
+    pub sync: bool,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Direction {
-    Forward,
-    Backward,
-}
-pub struct Snapshot;
 
-pub struct RocksIter<'a> {
-    iter: rocksdb::DBRawIterator<'a>,
-    direction: Direction,
+/// A value where RocksDB has it, without a copy; its block or memtable stays in memory as long as this lives.
+pub struct Pinned<'a>(DBPinnableSlice<'a>);
+
+impl Deref for Pinned<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl AsRef<[u8]> for Pinned<'_> {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Rocks {
-    pub fn open_at(dir: &Path) -> Result<Rocks, StoreError> {
-        let mut options = rocksdb::Options::default();
-        options.create_if_missing(true);
-        options.create_missing_column_families(true);
-        Ok(Rocks(Arc::new(rocksdb::DB::open_cf(&options, dir, NAMES)?)))
+    /// Opens the database below `options.dir`, creating it when there is none.
+    ///
+    /// Everything that can be checked is checked before RocksDB opens the directory for writing; on an error nothing in
+    /// it has changed. The steps and their reasons are in `rocks/open.rs`.
+    pub fn open(options: &OpenOptions) -> Result<Rocks, OpenError> {
+        open::open(options)
     }
-    fn cf(&self, cf: Cf) -> &rocksdb::ColumnFamily {
-        self.0.cf_handle(NAMES[cf as usize]).expect("opened")
+
+    fn engine(&self) -> &Engine {
+        &self.0.engine
     }
-    pub fn get(
+
+    /// The options it was opened with.
+    pub fn options(&self) -> &OpenOptions {
+        &self.0.options
+    }
+
+    /// The directory of the database's own files (`db/`).
+    pub fn db_dir(&self) -> &Path {
+        self.engine().db.path()
+    }
+
+    /// The value under a key, read from disk if need be.
+    pub fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Pinned<'_>>, StoreError> {
+        let engine = self.engine();
+        match engine
+            .db
+            .get_pinned_cf_opt(engine.handle(cf), key, &engine.read)
+        {
+            Ok(value) => Ok(value.map(Pinned)),
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    /// The value under a key, from memory alone: `None` when the answer would need the disk.
+    pub fn get_cached_only(
         &self,
         cf: Cf,
         key: &[u8],
-    ) -> Result<Option<rocksdb::DBPinnableSlice<'_>>, StoreError> {
-        Ok(self.0.get_pinned_cf(self.cf(cf), key)?)
+    ) -> Result<Option<Option<Pinned<'_>>>, StoreError> {
+        let engine = self.engine();
+        match engine
+            .db
+            .get_pinned_cf_opt(engine.handle(cf), key, &engine.read_cached)
+        {
+            Ok(value) => Ok(Some(value.map(Pinned))),
+            Err(error) => match store_error(error) {
+                StoreError::NotCached => Ok(None),
+                other => Err(other),
+            },
+        }
     }
-    pub fn iter(
+
+    /// The value that a key had when the snapshot was taken.
+    pub fn get_at(
         &self,
+        snapshot: &Snapshot,
+        cf: Cf,
+        key: &[u8],
+    ) -> Result<Option<Pinned<'_>>, StoreError> {
+        let engine = self.engine();
+        match engine
+            .db
+            .get_pinned_cf_opt(engine.handle(cf), key, &snapshot.read_options())
+        {
+            Ok(value) => Ok(value.map(Pinned)),
+            Err(error) => Err(store_error(error)),
+        }
+    }
+
+    /// An iterator over a range of a family.
+    pub fn iter<'a>(
+        &'a self,
         cf: Cf,
         range: KeyRange<'_>,
         direction: Direction,
-        _snapshot: Option<&Snapshot>,
-        fill: bool,
-    ) -> RocksIter<'_> {
-        let mut options = rocksdb::ReadOptions::default();
-        options.fill_cache(fill);
-        options.set_iterate_lower_bound(range.lower);
-        if let Some(upper) = range.upper {
-            options.set_iterate_upper_bound(upper);
-        }
-        let mut iter = self.0.raw_iterator_cf_opt(self.cf(cf), options);
-        match direction {
-            Direction::Forward => iter.seek_to_first(),
-            Direction::Backward => iter.seek_to_last(),
-        }
-        RocksIter { iter, direction }
+        snapshot: Option<&'a Snapshot>,
+        fill_cache: bool,
+    ) -> RocksIter<'a> {
+        self.iter_with(
+            cf,
+            range,
+            IterOptions {
+                direction,
+                snapshot,
+                fill_cache,
+                cached_only: false,
+            },
+        )
     }
-    pub fn write_for_test(&self, record: &[u8]) -> Result<(), StoreError> {
-        Ok(self.0.write(rocksdb::WriteBatch::from_data(record))?)
+
+    /// An iterator over a range of a family, with every choice.
+    pub fn iter_with<'a>(
+        &'a self,
+        cf: Cf,
+        range: KeyRange<'_>,
+        how: IterOptions<'a>,
+    ) -> RocksIter<'a> {
+        RocksIter::new(self, cf, range, how)
+    }
+
+    /// The present state, to be read later or elsewhere.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::new(self)
+    }
+
+    /// Writes one record (RocksDB's write batch bytes; the sequence in its header is ignored and assigned here).
+    ///
+    /// The bytes must form a valid batch: RocksDB stops all later writes after a malformed one, so a batch from
+    /// elsewhere is validated before. Several threads may call this; the order of the records is the order of the
+    /// calls.
+    pub fn write(&self, record: &[u8], mode: WriteMode) -> Result<(), WriteError> {
+        let engine = self.engine();
+        let options = &engine.write[usize::from(mode.sync)][usize::from(mode.no_slowdown)];
+        match engine.db.write_opt(WriteBatch::from_data(record), options) {
+            Ok(()) => Ok(()),
+            Err(error) if mode.no_slowdown && error.kind() == ErrorKind::Incomplete => {
+                Err(WriteError::Stalled)
+            }
+            Err(error) => Err(WriteError::Failed(CommitFailure {
+                text: error.into_string(),
+                reached_wal: self.reached_wal(record),
+            })),
+        }
+    }
+
+    /// The number of the last update written.
+    pub fn last_seq(&self) -> Seq {
+        Seq::new(self.engine().db.latest_sequence_number())
+    }
+
+    /// Syncs the WAL to disk: everything written before the call. Blocks for the disk, but not writers.
+    pub fn sync_wal(&self) -> Result<(), StoreError> {
+        self.engine().db.flush_wal(true).map_err(store_error)
+    }
+
+    /// RocksDB's estimate of the keys in a family, deleted ones not yet compacted included.
+    pub fn estimate_keys(&self, cf: Cf) -> u64 {
+        self.property_int(Some(cf), "rocksdb.estimate-num-keys")
+            .unwrap_or(0)
+    }
+
+    /// A property in RocksDB's own name and text, of one family or (`None`) of the database.
+    pub fn property(&self, cf: Option<Cf>, name: &str) -> Option<String> {
+        let engine = self.engine();
+        match cf {
+            Some(cf) => engine.db.property_value_cf(engine.handle(cf), name),
+            None => engine.db.property_value(name),
+        }
+        .unwrap_or(None)
+    }
+
+    /// A property whose text is a number.
+    pub fn property_int(&self, cf: Option<Cf>, name: &str) -> Option<u64> {
+        self.property(cf, name)?.parse().ok()
+    }
+
+    /// A statistics counter by RocksDB's name, such as `rocksdb.bytes.written`; `None` for an unknown name, 0 for all
+    /// when statistics are off.
+    pub fn ticker(&self, name: &str) -> Option<u64> {
+        let ticker: Ticker = name.parse().ok()?;
+        Some(self.engine().tuned.db().get_ticker_count(ticker))
+    }
+
+    /// Bytes in the block cache now.
+    pub fn block_cache_usage(&self) -> u64 {
+        self.engine().tuned.cache().get_usage() as u64
+    }
+
+    /// Writes the memtables of every family out. Blocks until done.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        let engine = self.engine();
+        let families: Vec<&ColumnFamily> = engine.families.to_vec();
+        let mut options = FlushOptions::default();
+        options.set_wait(true);
+        engine
+            .db
+            .flush_cfs_opt(&families, &options)
+            .map_err(store_error)
+    }
+
+    /// Compacts a range of a family, its last level included, so that every entry passes the filters. Blocks until done.
+    pub fn compact_range(&self, cf: Cf, range: KeyRange<'_>) {
+        let engine = self.engine();
+        let mut options = CompactOptions::default();
+        options.set_bottommost_level_compaction(BottommostLevelCompaction::ForceOptimized);
+        let lower = (!range.lower.is_empty()).then_some(range.lower);
+        engine
+            .db
+            .compact_range_cf_opt(engine.handle(cf), lower, range.upper, &options);
+    }
+
+    /// Changes a setting of every family while open, under RocksDB's own name and text.
+    pub fn set_family_option(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let engine = self.engine();
+        for cf in Cf::ALL {
+            engine
+                .db
+                .set_options_cf(engine.handle(cf), &[(name, value)])
+                .map_err(store_error)?;
+        }
+        Ok(())
+    }
+
+    /// Versions of subkeys that compaction must keep for running scans.
+    pub fn scans(&self) -> &Arc<ScanRegistry> {
+        &self.0.scans
+    }
+
+    /// Syncs the WAL and stops background work; the handle stays readable and closes the database when it goes.
+    pub fn shut_down(&self) -> Result<(), StoreError> {
+        let synced = self.sync_wal();
+        self.0.link.disconnect();
+        self.engine().db.cancel_all_background_work(true);
+        synced
+    }
+
+    /// Whether the record stands whole in the WAL after its write failed.
+    fn reached_wal(&self, _record: &[u8]) -> Option<bool> {
+        None
     }
 }
 
-impl RocksIter<'_> {
-    pub fn key(&self) -> Result<Option<&[u8]>, StoreError> {
-        if !self.iter.valid() {
-            self.iter.status()?;
-        }
-        Ok(self.iter.key())
+/// Sorts RocksDB's errors by who has to act.
+fn store_error(error: rocksdb::Error) -> StoreError {
+    match error.kind() {
+        ErrorKind::Incomplete => StoreError::NotCached,
+        ErrorKind::Corruption
+        | ErrorKind::NotSupported
+        | ErrorKind::InvalidArgument
+        | ErrorKind::NotFound => StoreError::Corrupted {
+            text: error.into_string(),
+        },
+        _ => StoreError::Io {
+            text: error.into_string(),
+        },
     }
-    pub fn entry(&self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
-        if !self.iter.valid() {
-            self.iter.status()?;
-        }
-        Ok(self.iter.item())
-    }
-    pub fn advance(&mut self) {
-        match self.direction {
-            Direction::Forward => self.iter.next(),
-            Direction::Backward => self.iter.prev(),
-        }
-    }
+}
+
+/// Where the database's files are, below a data directory.
+pub fn db_dir(dir: &Path) -> PathBuf {
+    dir.join("db")
+}
+
+fn read_tier(tier: ReadTier) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_read_tier(tier);
+    options
 }

@@ -17,11 +17,17 @@ use super::record::{Found, Record, Savepoint};
 use super::rocks::Rocks;
 use super::scan::{Pinned, Scan, ScanRequest};
 use crate::command::halt::{Halt, Run};
+use crate::error::ReplyError;
 use crate::limits::RECORD_BYTES_MAX;
+
+/// What reads are told while the database is closed; commands are parked before they get here.
+const CLOSED: ReplyError =
+    ReplyError::fixed("MISCONF The database is being reopened after a failed write");
 
 /// Writes not yet committed, over the database.
 pub struct View {
-    pub(super) rocks: Rocks,
+    /// `None` while the database is being reopened.
+    rocks: Option<Rocks>,
     hasher: foldhash::fast::RandomState,
     cache: HotCache,
     pub(super) open: Record,
@@ -32,9 +38,16 @@ pub struct View {
     consulted: GroupId,
     history: History,
     last_version: u64,
+    /// Whether a scan that is too long for a turn makes its command wait.
+    pub(super) scans_may_wait: bool,
+    /// Ranges that workers read, with the groups after which a write to them makes the answer outdated.
+    watched: Vec<WatchedRange>,
+    watched_count: u64,
     /// What workers returned for the command that runs now.
-    pub(super) pinned: Vec<Pinned>,
+    pub pinned: Vec<Pinned>,
     spare: Vec<Record>,
+    /// Where the store builds the key of the entry it is about to touch.
+    pub(super) scratch_key: Vec<u8>,
 }
 
 /// The replication id that ends every record.
@@ -43,6 +56,13 @@ struct History {
     id: String,
     /// Whether a record has put the id into the database already: the first one of a history does, none does it alone.
     announced: bool,
+}
+
+/// A range that a worker reads for a waiting command.
+struct WatchedRange {
+    number: u64,
+    request: ScanRequest,
+    written: bool,
 }
 
 /// Where a command began: what it wrote and consulted since can be taken back.
@@ -55,7 +75,7 @@ impl View {
     /// A view of `rocks` whose first record begins the history `replication_id` (16 characters).
     pub fn new(rocks: Rocks, replication_id: &str, cache_bytes_max: usize) -> View {
         View {
-            rocks,
+            rocks: Some(rocks),
             hasher: foldhash::fast::RandomState::default(),
             cache: HotCache::new(cache_bytes_max),
             open: Record::default(),
@@ -68,24 +88,33 @@ impl View {
                 announced: false,
             },
             last_version: 0,
+            scans_may_wait: true,
+            watched: Vec::new(),
+            watched_count: 0,
             pinned: Vec::new(),
             spare: Vec::new(),
+            scratch_key: Vec::new(),
         }
     }
 
-    /// The database underneath.
-    pub fn rocks(&self) -> &Rocks {
-        &self.rocks
+    /// The database underneath; an error while it is being reopened.
+    pub fn database(&self) -> Run<&Rocks> {
+        self.rocks.as_ref().ok_or(Halt::Error(CLOSED))
     }
 
-    /// Puts another handle in place of the database, after it was reopened. Nothing may be uncommitted.
-    pub fn replace_rocks(&mut self, rocks: Rocks) {
+    /// Gives the database away to be reopened. Nothing may be uncommitted.
+    pub fn take_database(&mut self) -> Option<Rocks> {
         assert!(
             self.handed.is_empty() && self.open.is_empty(),
             "reopened under uncommitted writes"
         );
+        self.rocks.take()
+    }
+
+    /// The database is open again.
+    pub fn set_database(&mut self, rocks: Rocks) {
         self.cache.clear();
-        self.rocks = rocks;
+        self.rocks = Some(rocks);
     }
 
     /// Bounds the cache of hot values.
@@ -128,7 +157,8 @@ impl View {
                 Found::Deleted | Found::Unknown => None,
             }));
         }
-        let value = self.rocks.get(cf, key).map_err(Halt::from)?;
+        let rocks = self.rocks.as_ref().ok_or(Halt::Error(CLOSED))?;
+        let value = rocks.get(cf, key).map_err(Halt::from)?;
         let bytes = value.as_deref();
         // An absent element is rarely asked for twice; an absent key (SETNX, EXISTS, WATCH) is.
         if bytes.is_some() || cf == Cf::Metadata {
@@ -191,6 +221,9 @@ impl View {
                 .insert(cf, key, Some((head, tail)), hash, self.open_id);
         }
         self.consulted = self.open_id;
+        if !self.watched.is_empty() {
+            self.note_write(cf, key);
+        }
     }
 
     /// Deletes `key`.
@@ -203,6 +236,9 @@ impl View {
             self.cache.remove(cf, key, hash);
         }
         self.consulted = self.open_id;
+        if !self.watched.is_empty() {
+            self.note_write(cf, key);
+        }
     }
 
     /// Deletes everything in `cf` from `from` on and below `to`.
@@ -210,6 +246,13 @@ impl View {
         self.open.delete_range(cf, from, to);
         self.cache.clear();
         self.consulted = self.open_id;
+        for range in self
+            .watched
+            .iter_mut()
+            .filter(|range| range.request.cf == cf)
+        {
+            range.written = true;
+        }
     }
 
     /// A version for a key created now: above every earlier one of this process, and in time order across restarts.
@@ -226,6 +269,20 @@ impl View {
         self.consulted = GroupId(0);
         Mark {
             savepoint: self.open.savepoint(),
+        }
+    }
+
+    /// Where a part of the running command begins, to undo only that; what the command consulted so far still counts.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            savepoint: self.open.savepoint(),
+        }
+    }
+
+    /// The running command's reply depends on `group` too.
+    pub fn depend_on(&mut self, group: GroupId) {
+        if group > self.committed {
+            self.consulted = self.consulted.max(group);
         }
     }
 
@@ -251,6 +308,51 @@ impl View {
     /// The group that the running command's reply depends on, `GroupId(0)` for none.
     pub fn dependency(&self) -> GroupId {
         self.consulted
+    }
+
+    /// Whether a scan too long for a turn may make its command wait; else it is read on the loop, however long.
+    pub fn set_scans_may_wait(&mut self, may_wait: bool) {
+        self.scans_may_wait = may_wait;
+    }
+
+    // ---- ranges that workers read ----
+
+    /// Notes writes to a range from now on, while a worker reads it; gives the number to ask [`View::is_outdated`] with.
+    pub fn watch_range(&mut self, request: &ScanRequest) -> u64 {
+        self.watched_count += 1;
+        self.watched.push(WatchedRange {
+            number: self.watched_count,
+            request: request.clone(),
+            written: false,
+        });
+        self.watched_count
+    }
+
+    /// Whether the range of a worker's answer was written since it was asked for; the range is not watched any longer.
+    pub fn is_outdated(&mut self, pinned: &Pinned) -> bool {
+        match self
+            .watched
+            .iter()
+            .position(|range| range.number == pinned.number)
+        {
+            Some(at) => self.watched.swap_remove(at).written,
+            None => true,
+        }
+    }
+
+    fn note_write(&mut self, cf: Cf, key: &[u8]) {
+        for range in self
+            .watched
+            .iter_mut()
+            .filter(|range| range.request.cf == cf)
+        {
+            let below = range
+                .request
+                .upper
+                .as_deref()
+                .is_none_or(|upper| key < upper);
+            range.written |= below && key >= &range.request.lower[..];
+        }
     }
 
     // ---- groups ----

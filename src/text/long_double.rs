@@ -5,6 +5,7 @@
 
 use super::number::{self, Format, Magnitude, Rounded};
 use num_bigint::BigUint;
+use std::ops::Add;
 
 const EXTENDED: Format = Format {
     bits: 64,
@@ -74,82 +75,6 @@ impl LongDouble {
             negative: number.negative,
             kind,
         })
-    }
-
-    /// The sum, rounded once; opposite infinities give NaN.
-    pub fn add(self, other: LongDouble) -> LongDouble {
-        let (
-            Kind::Finite {
-                significand: a,
-                exponent: a_exponent,
-            },
-            Kind::Finite {
-                significand: b,
-                exponent: b_exponent,
-            },
-        ) = (self.kind, other.kind)
-        else {
-            return self.add_special(other);
-        };
-        if a == 0 || b == 0 {
-            // Two zeros are negative only if both are; else the zero changes nothing.
-            return match (a, b) {
-                (0, 0) => LongDouble {
-                    negative: self.negative && other.negative,
-                    kind: Kind::ZERO,
-                },
-                (0, _) => other,
-                _ => self,
-            };
-        }
-        let ((high, high_negative, high_exponent), (low, low_negative, low_exponent)) =
-            if (a_exponent, a) >= (b_exponent, b) {
-                (
-                    (a, self.negative, a_exponent),
-                    (b, other.negative, b_exponent),
-                )
-            } else {
-                (
-                    (b, other.negative, b_exponent),
-                    (a, self.negative, a_exponent),
-                )
-            };
-        // 63 extra bits below the larger number, one free above it for the carry. What the smaller one loses to the right
-        // is remembered in its last bit, too far down to decide more than a tie.
-        const EXTRA_BITS: i64 = 63;
-        let distance = high_exponent - low_exponent;
-        let wide_high = u128::from(high) << EXTRA_BITS;
-        let wide_low = u128::from(low) << EXTRA_BITS;
-        let shifted = if distance > 127 {
-            0
-        } else {
-            wide_low >> distance
-        };
-        let lost = distance > 127 || shifted << distance != wide_low;
-        let wide_low = shifted | u128::from(lost);
-        let sum = if high_negative == low_negative {
-            wide_high + wide_low
-        } else {
-            wide_high - wide_low
-        };
-        match EXTENDED.round(sum, high_exponent - EXTRA_BITS, false) {
-            Rounded::Finite {
-                significand,
-                exponent,
-            } => LongDouble {
-                negative: high_negative,
-                kind: Kind::Finite {
-                    significand,
-                    exponent,
-                },
-            },
-            Rounded::Overflow => LongDouble {
-                negative: high_negative,
-                kind: Kind::Infinite,
-            },
-            // Sums of subnormal numbers are exact, so this is x + -x, which is +0.
-            Rounded::Zero => LongDouble::ZERO,
-        }
     }
 
     fn add_special(self, other: LongDouble) -> LongDouble {
@@ -234,6 +159,86 @@ impl LongDouble {
             out.insert(0, b'-');
         }
         out
+    }
+}
+
+/// The sum, rounded once; opposite infinities give NaN.
+impl Add for LongDouble {
+    type Output = LongDouble;
+
+    fn add(self, other: LongDouble) -> LongDouble {
+        let (
+            Kind::Finite {
+                significand: a,
+                exponent: a_exponent,
+            },
+            Kind::Finite {
+                significand: b,
+                exponent: b_exponent,
+            },
+        ) = (self.kind, other.kind)
+        else {
+            return self.add_special(other);
+        };
+        if a == 0 || b == 0 {
+            // Two zeros are negative only if both are; else the zero changes nothing.
+            return match (a, b) {
+                (0, 0) => LongDouble {
+                    negative: self.negative && other.negative,
+                    kind: Kind::ZERO,
+                },
+                (0, _) => other,
+                _ => self,
+            };
+        }
+        let ((high, high_negative, high_exponent), (low, low_negative, low_exponent)) =
+            if (a_exponent, a) >= (b_exponent, b) {
+                (
+                    (a, self.negative, a_exponent),
+                    (b, other.negative, b_exponent),
+                )
+            } else {
+                (
+                    (b, other.negative, b_exponent),
+                    (a, self.negative, a_exponent),
+                )
+            };
+        // 63 extra bits below the larger number, one free above it for the carry. What the smaller one loses to the right
+        // is remembered in its last bit, too far down to decide more than a tie.
+        const EXTRA_BITS: i64 = 63;
+        let distance = high_exponent - low_exponent;
+        let wide_high = u128::from(high) << EXTRA_BITS;
+        let wide_low = u128::from(low) << EXTRA_BITS;
+        let shifted = if distance > 127 {
+            0
+        } else {
+            wide_low >> distance
+        };
+        let lost = distance > 127 || shifted << distance != wide_low;
+        let wide_low = shifted | u128::from(lost);
+        let sum = if high_negative == low_negative {
+            wide_high + wide_low
+        } else {
+            wide_high - wide_low
+        };
+        match EXTENDED.round(sum, high_exponent - EXTRA_BITS, false) {
+            Rounded::Finite {
+                significand,
+                exponent,
+            } => LongDouble {
+                negative: high_negative,
+                kind: Kind::Finite {
+                    significand,
+                    exponent,
+                },
+            },
+            Rounded::Overflow => LongDouble {
+                negative: high_negative,
+                kind: Kind::Infinite,
+            },
+            // Sums of subnormal numbers are exact, so this is x + -x, which is +0.
+            Rounded::Zero => LongDouble::ZERO,
+        }
     }
 }
 
@@ -326,195 +331,77 @@ fn in_range(rounded: Rounded) -> Option<Kind> {
         Rounded::Zero | Rounded::Overflow => None,
     }
 }
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What redis-server 7.0.15 answered to `SET k <first>` and `INCRBYFLOAT k <second>`.
+    /// First, second, and what redis-server 7.0.15 answered to `SET k <first>` and `INCRBYFLOAT k <second>`.
+    const SUMS: &str = "\
+            0.1 0.2 0.3
+            10.5 0.1 10.6
+            3.0e3 200 3200
+            5.0e3 -5.0e3 0
+            1 1.5 2.5
+            0 0.00000000000000001 0.00000000000000001
+            0 0.000000000000000005 0
+            0 -0.000000000000000004 0
+            -0 -0 0
+            1e17 0.5 100000000000000000.5
+            9223372036854775807 1 9223372036854775808
+            9223372036854775807 0.5 9223372036854775807.5
+            18446744073709551615 1 18446744073709551616
+            18446744073709551615 0.5 18446744073709551616
+            -17.03 -1.07 -18.1
+            1.23 1e-7 1.2300001
+            12345678901234567890 -0.1 12345678901234567890
+            5. .5 5.5
+            +1 0x.8 1.5
+            0e99999999999999999999 1e-4950 0
+            1e19 0xap-3 10000000000000000001
+            8422404728406290042.1 -7170303135145423916.73 1252101593260866125.5
+            4924263139972111425.95 -7024685811774633617.76 -2100422671802522192
+            0xa0c2acf00645fa5bp-6 -0xef74272c0a15c577p-97 181000177163245545.421875
+            9503428419037197103.28 -7835711675896431670.5 1667716743140765432.5
+            -5.408066428191408e-100 -298099397805173316550714969305e-12 -298099397805173316.5625
+            0xcc7d9a80504e0d1ep-49 -0xcab1fd454ee21898p32 -62731147891213133073335975936
+            +272919949104610.5062694642 44836.48126279774622614817 272919949149446.9875335693359375
+            3826980867713539920.21 -623765837179301446.63 3203215030534238473.5
+            0x1.8 0 1.5
+            9165935362201840590.28 -2677292780400919968.67 6488642581800920622
+            7.36328600438524 -4654246499980522198 -4654246499980522190.5
+            4907858111585459079.19 -4918129409697507886.41 -10271298112048807.5
+            615109212884685029325977423329e-32 0x4cbA.8p39 10798578574295040.005859375
+            95.321110 6E-7 95.3211106
+            -243960e-305 +0639093967874517463.21320962772163 639093967874517463.1875
+            0xc05f455002c22262p-31 -0x2d26fe3e9566624cp55 -117222116760484340293127086362591232
+            4205136237910711740.2 -9581397261662158575.10 -5376261023751446835
+            0x4d6872fd2117210fp-60 0x437137314eef273bp45 170986413386804413499848217591808
+            0x712d0963ee507a17p-19 0x2bc107841c2e751cp-112 15554780626378.05961418151855469
+            152.69 +5375460221.4725912013983885833621 5375460374.16259120125323534
+            001348001678.5115884 5617752678627107407605E-38 1348001678.51158839999698102
+            4.99006302299659009618e-322 -3829291647159003e12 -3829291647159002999868620800
+            0x15d323d7a90f28b7p-56 -0x7792d640e110e115p-127 21.82476566197798006
+            -9826855.744 5618562143610781316 5618562143600954460.5
+            504991114019518836 -4.27346867480727e-52 504991114019518836
+            30882561221076.39620166635 4.3778973017279444e-197 30882561221076.39620208740234375
+            492.73 +64.9219151584853229174 557.65191515848532294
+            1.82179789984917885713e-318 -83261620183.4653957073 -83261620183.46539570391178131
+            -4457858628797663083 7812971659449896659 3355113030652233576
+            -91835.6 0.87052713708304482154 -91834.7294728629169569
+            750126762424859494.62 -2343822555541745800.70 -1593695793116886306.125
+            +517689.13523528516784917406 -5696753314205793691 -5696753314205276002
+            -1591685090931121826 -7672316977164938781 -9264002068096060607
+            8924840241741439015.30 -3750867176830489017.48 5173973064910949998";
+
     #[test]
     fn sums_as_redis_does() {
-        for (first, second, sum) in [
-            ("0.1", "0.2", "0.3"),
-            ("10.5", "0.1", "10.6"),
-            ("3.0e3", "200", "3200"),
-            ("5.0e3", "-5.0e3", "0"),
-            ("1", "1.5", "2.5"),
-            ("0", "0.00000000000000001", "0.00000000000000001"),
-            ("0", "0.000000000000000005", "0"),
-            ("0", "-0.000000000000000004", "0"),
-            ("-0", "-0", "0"),
-            ("1e17", "0.5", "100000000000000000.5"),
-            ("9223372036854775807", "1", "9223372036854775808"),
-            ("9223372036854775807", "0.5", "9223372036854775807.5"),
-            ("18446744073709551615", "1", "18446744073709551616"),
-            ("18446744073709551615", "0.5", "18446744073709551616"),
-            ("-17.03", "-1.07", "-18.1"),
-            ("1.23", "1e-7", "1.2300001"),
-            ("12345678901234567890", "-0.1", "12345678901234567890"),
-            ("5.", ".5", "5.5"),
-            ("+1", "0x.8", "1.5"),
-            ("0e99999999999999999999", "1e-4950", "0"),
-            ("1e19", "0xap-3", "10000000000000000001"),
-            (
-                "8422404728406290042.1",
-                "-7170303135145423916.73",
-                "1252101593260866125.5",
-            ),
-            (
-                "4924263139972111425.95",
-                "-7024685811774633617.76",
-                "-2100422671802522192",
-            ),
-            (
-                "0xa0c2acf00645fa5bp-6",
-                "-0xef74272c0a15c577p-97",
-                "181000177163245545.421875",
-            ),
-            (
-                "9503428419037197103.28",
-                "-7835711675896431670.5",
-                "1667716743140765432.5",
-            ),
-            (
-                "-5.408066428191408e-100",
-                "-298099397805173316550714969305e-12",
-                "-298099397805173316.5625",
-            ),
-            (
-                "0xcc7d9a80504e0d1ep-49",
-                "-0xcab1fd454ee21898p32",
-                "-62731147891213133073335975936",
-            ),
-            (
-                "+272919949104610.5062694642",
-                "44836.48126279774622614817",
-                "272919949149446.9875335693359375",
-            ),
-            (
-                "3826980867713539920.21",
-                "-623765837179301446.63",
-                "3203215030534238473.5",
-            ),
-            ("0x1.8", "0", "1.5"),
-            (
-                "9165935362201840590.28",
-                "-2677292780400919968.67",
-                "6488642581800920622",
-            ),
-            (
-                "7.36328600438524",
-                "-4654246499980522198",
-                "-4654246499980522190.5",
-            ),
-            (
-                "4907858111585459079.19",
-                "-4918129409697507886.41",
-                "-10271298112048807.5",
-            ),
-            (
-                "615109212884685029325977423329e-32",
-                "0x4cbA.8p39",
-                "10798578574295040.005859375",
-            ),
-            ("95.321110", "6E-7", "95.3211106"),
-            (
-                "-243960e-305",
-                "+0639093967874517463.21320962772163",
-                "639093967874517463.1875",
-            ),
-            (
-                "0xc05f455002c22262p-31",
-                "-0x2d26fe3e9566624cp55",
-                "-117222116760484340293127086362591232",
-            ),
-            (
-                "4205136237910711740.2",
-                "-9581397261662158575.10",
-                "-5376261023751446835",
-            ),
-            (
-                "0x4d6872fd2117210fp-60",
-                "0x437137314eef273bp45",
-                "170986413386804413499848217591808",
-            ),
-            (
-                "0x712d0963ee507a17p-19",
-                "0x2bc107841c2e751cp-112",
-                "15554780626378.05961418151855469",
-            ),
-            (
-                "152.69",
-                "+5375460221.4725912013983885833621",
-                "5375460374.16259120125323534",
-            ),
-            (
-                "001348001678.5115884",
-                "5617752678627107407605E-38",
-                "1348001678.51158839999698102",
-            ),
-            (
-                "4.99006302299659009618e-322",
-                "-3829291647159003e12",
-                "-3829291647159002999868620800",
-            ),
-            (
-                "0x15d323d7a90f28b7p-56",
-                "-0x7792d640e110e115p-127",
-                "21.82476566197798006",
-            ),
-            (
-                "-9826855.744",
-                "5618562143610781316",
-                "5618562143600954460.5",
-            ),
-            (
-                "504991114019518836",
-                "-4.27346867480727e-52",
-                "504991114019518836",
-            ),
-            (
-                "30882561221076.39620166635",
-                "4.3778973017279444e-197",
-                "30882561221076.39620208740234375",
-            ),
-            ("492.73", "+64.9219151584853229174", "557.65191515848532294"),
-            (
-                "1.82179789984917885713e-318",
-                "-83261620183.4653957073",
-                "-83261620183.46539570391178131",
-            ),
-            (
-                "-4457858628797663083",
-                "7812971659449896659",
-                "3355113030652233576",
-            ),
-            (
-                "-91835.6",
-                "0.87052713708304482154",
-                "-91834.7294728629169569",
-            ),
-            (
-                "750126762424859494.62",
-                "-2343822555541745800.70",
-                "-1593695793116886306.125",
-            ),
-            (
-                "+517689.13523528516784917406",
-                "-5696753314205793691",
-                "-5696753314205276002",
-            ),
-            (
-                "-1591685090931121826",
-                "-7672316977164938781",
-                "-9264002068096060607",
-            ),
-            (
-                "8924840241741439015.30",
-                "-3750867176830489017.48",
-                "5173973064910949998",
-            ),
-        ] {
+        for line in SUMS.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [first, second, sum] = words[..] else {
+                panic!("three words expected: {line}");
+            };
             assert_eq!(sum_text(first, second), sum, "{first} {second}");
         }
     }
@@ -528,16 +415,12 @@ mod tests {
             ("inf", "-inf"),
         ] {
             assert!(
-                parse(first).add(parse(second)).is_nan_or_infinite(),
+                (parse(first) + parse(second)).is_nan_or_infinite(),
                 "{first} {second}"
             );
         }
         // Half a unit of the last place is needed to leave the range.
-        assert!(
-            !parse("0xffffffffffffffffp16320")
-                .add(parse("0x1p16318"))
-                .is_nan_or_infinite()
-        );
+        assert!(!(parse("0xffffffffffffffffp16320") + parse("0x1p16318")).is_nan_or_infinite());
     }
 
     #[test]
@@ -569,7 +452,7 @@ mod tests {
     }
 
     fn sum_text(first: &str, second: &str) -> String {
-        String::from_utf8(parse(first).add(parse(second)).to_human()).expect("ASCII")
+        String::from_utf8((parse(first) + parse(second)).to_human()).expect("ASCII")
     }
 
     #[test]
@@ -606,7 +489,7 @@ mod tests {
 
         #[test]
         fn adding_the_opposite_gives_zero(text in "[1-9][0-9]{0,25}([.][0-9]{0,25})?(e-?[0-9]{1,3})?") {
-            prop_assert_eq!(parse(&text).add(parse(&format!("-{text}"))), LongDouble::ZERO);
+            prop_assert_eq!(parse(&text) + parse(&format!("-{text}")), LongDouble::ZERO);
         }
 
         #[test]

@@ -10,3 +10,4 @@ pub mod glob;
 pub mod int;
 pub mod long_double;
 mod number;
+pub mod quote;

@@ -3,34 +3,7 @@
 use crate::command::testing::Bench;
 use crate::resp::Proto;
 
-/// Runs a test on an empty store twice: every command committed at once, and none of them committed.
-fn both_ways(test: impl Fn(&mut Bench)) {
-    for commit_each in [true, false] {
-        let mut bench = Bench::new();
-        bench.commit_each = commit_each;
-        test(&mut bench);
-    }
-}
-
-/// Runs each command and compares its reply.
-fn expect(bench: &mut Bench, table: &[(&str, &str)]) {
-    for (line, reply) in table {
-        assert_eq!(bench.run(line), *reply, "{line}");
-    }
-}
-
-/// The events of `line`, as `event key`.
-fn events(bench: &mut Bench, line: &str) -> Vec<String> {
-    bench.changes.events.clear();
-    bench.run(line);
-    let events = bench.changes.events.drain(..);
-    events
-        .map(|event| format!("{} {}", event.name, String::from_utf8_lossy(&event.key)))
-        .collect()
-}
-
-const WRONG_TYPE: &str =
-    "-WRONGTYPE Operation against a key holding the wrong kind of value";
+const WRONG_TYPE: &str = "-WRONGTYPE Operation against a key holding the wrong kind of value";
 
 /// Makes `key` a set with these members.
 fn make_set(bench: &mut Bench, key: &str, members: &[&str]) {
@@ -52,66 +25,64 @@ fn make_set(bench: &mut Bench, key: &str, members: &[&str]) {
 
 #[test]
 fn zadd_adds_and_changes() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zadd z 1 a 2 b", ":2"),
-                ("zadd z 1 a 3 b", ":0"),
-                ("zadd z ch 1 a 4 b 5 c", ":2"),
-                ("zadd z nx 9 a 9 d", ":1"),
-                ("zadd z xx ch 9 a 9 nobody", ":1"),
-                ("zadd z gt ch 8 a 10 b 1 e", ":2"),
-                ("zadd z lt ch 9 a 7 b 20 f", ":2"),
-                (
-                    "zrange z 0 -1 withscores",
-                    "*12 $1 e $1 1 $1 c $1 5 $1 b $1 7 $1 a $1 9 $1 d $1 9 $1 f $2 20",
-                ),
-                ("zadd z xx 1 nobody", ":0"),
-                ("zadd none xx 1 a", ":0"),
-                ("zadd none xx incr 1 a", "$-1"),
-                ("zcard none", ":0"),
-                // The same member twice: the last one wins, an addition and a change.
-                ("zadd twice ch 1 a 2 a 2 a", ":2"),
-                ("zscore twice a", "$1 2"),
-                ("zadd first nx 1 a 2 a", ":1"),
-                ("zscore first a", "$1 1"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zadd z 1 a 2 b", ":2"),
+            ("zadd z 1 a 3 b", ":0"),
+            ("zadd z ch 1 a 4 b 5 c", ":2"),
+            ("zadd z nx 9 a 9 d", ":1"),
+            ("zadd z xx ch 9 a 9 nobody", ":1"),
+            ("zadd z gt ch 8 a 10 b 1 e", ":2"),
+            ("zadd z lt ch 9 a 7 b 20 f", ":2"),
+            (
+                "zrange z 0 -1 withscores",
+                "*12 $1 e $1 1 $1 c $1 5 $1 b $1 7 $1 a $1 9 $1 d $1 9 $1 f $2 20",
+            ),
+            ("zadd z xx 1 nobody", ":0"),
+            ("zadd none xx 1 a", ":0"),
+            ("zadd none xx incr 1 a", "$-1"),
+            ("zcard none", ":0"),
+            // The same member twice: the last one wins, an addition and a change.
+            ("zadd twice ch 1 a 2 a 2 a", ":2"),
+            ("zscore twice a", "$1 2"),
+            ("zadd first nx 1 a 2 a", ":1"),
+            ("zscore first a", "$1 1"),
+        ]);
     });
 }
 
 #[test]
 fn zadd_incr_and_zincrby_answer_the_score() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zincrby z 1.5 a", "$3 1.5"),
-                ("zadd z incr 0.1 a", "$18 1.6000000000000001"),
-                ("zadd z nx incr 1 a", "$-1"),
-                ("zadd z gt incr -1 a", "$-1"),
-                ("zadd z lt incr -1 a", "$18 0.60000000000000009"),
-                ("zincrby z inf a", "$3 inf"),
-                (
-                    "zincrby z -inf a",
-                    "-ERR resulting score is not a number (NaN)",
-                ),
-                ("zscore z a", "$3 inf"),
-                ("zadd z incr 1 a 2 b", "-ERR INCR option supports a single increment-element pair"),
-                ("zincrby z x a", "-ERR value is not a valid float"),
-                ("zincrby z 1", "-ERR wrong number of arguments for 'zincrby' command"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zincrby z 1.5 a", "$3 1.5"),
+            ("zadd z incr 0.1 a", "$18 1.6000000000000001"),
+            ("zadd z nx incr 1 a", "$-1"),
+            ("zadd z gt incr -1 a", "$-1"),
+            ("zadd z lt incr -1 a", "$19 0.60000000000000009"),
+            ("zincrby z inf a", "$3 inf"),
+            (
+                "zincrby z -inf a",
+                "-ERR resulting score is not a number (NaN)",
+            ),
+            ("zscore z a", "$3 inf"),
+            (
+                "zadd z incr 1 a 2 b",
+                "-ERR INCR option supports a single increment-element pair",
+            ),
+            ("zincrby z x a", "-ERR value is not a valid float"),
+            (
+                "zincrby z 1",
+                "-ERR wrong number of arguments for 'zincrby' command",
+            ),
+        ]);
     });
 }
 
 #[test]
 fn wrong_options_change_nothing() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
+    Bench::both_ways(|bench| {
+        bench.expect(&[
                 ("zadd z", "-ERR wrong number of arguments for 'zadd' command"),
                 ("zadd z 1 a 2", "-ERR syntax error"),
                 ("zadd z nx ch", "-ERR syntax error"),
@@ -182,7 +153,7 @@ fn wrong_options_change_nothing() {
 
 #[test]
 fn other_types_are_refused() {
-    both_ways(|bench| {
+    Bench::both_ways(|bench| {
         make_set(bench, "s", &["a"]);
         for line in [
             "zadd s 1 a",
@@ -208,300 +179,286 @@ fn other_types_are_refused() {
             assert_eq!(bench.run(line), WRONG_TYPE, "{line}");
         }
         // A set is a source, and a destination is overwritten whatever it is.
-        expect(
-            bench,
-            &[
-                ("zunionstore s 1 s", ":1"),
-                ("zrange s 0 -1 withscores", "*2 $1 a $1 1"),
-            ],
-        );
+        bench.expect(&[
+            ("zunionstore s 1 s", ":1"),
+            ("zrange s 0 -1 withscores", "*2 $1 a $1 1"),
+        ]);
     });
 }
 
 #[test]
 fn order_is_by_score_then_by_bytes() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zadd z 2 b 2 a 2 ab 1 z -inf low inf high", ":6"),
-                ("zrange z 0 -1", "*6 $3 low $1 z $1 a $2 ab $1 b $4 high"),
-                ("zrange z 0 -1 rev", "*6 $4 high $1 b $2 ab $1 a $1 z $3 low"),
-                ("zrange z 1 2", "*2 $1 z $1 a"),
-                ("zrange z -2 -1", "*2 $1 b $4 high"),
-                ("zrange z 4 9", "*2 $1 b $4 high"),
-                ("zrevrange z 0 0 withscores", "*2 $4 high $3 inf"),
-                ("zrange z 3 1", "*0"),
-                ("zrange z 6 9", "*0"),
-                ("zrank z low", ":0"),
-                ("zrank z b", ":4"),
-                ("zrevrank z b", ":1"),
-                ("zrank z nobody", "$-1"),
-                ("zrank none a", "$-1"),
-                ("zrangebyscore z 2 +inf limit 1 2", "*2 $2 ab $1 b"),
-                ("zrangebyscore z (1 (inf", "*3 $1 a $2 ab $1 b"),
-                ("zrangebyscore z -inf +inf limit -1 2", "*0"),
-                ("zrangebyscore z -inf +inf limit 5 -1", "*1 $4 high"),
-                ("zrangebyscore z -inf +inf limit 0 0", "*0"),
-                ("zrevrangebyscore z 2 -inf", "*5 $1 b $2 ab $1 a $1 z $3 low"),
-                ("zrange z (2 1 byscore rev", "*1 $1 z"),
-                ("zcount z 2 2", ":3"),
-                ("zcount z -inf +inf", ":6"),
-                ("zcount z (2 2", ":0"),
-                ("zcount none 0 1", ":0"),
-                ("zmscore z a nobody z", "*3 $1 2 $-1 $1 1"),
-                ("zmscore none a b", "*2 $-1 $-1"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zadd z 2 b 2 a 2 ab 1 z -inf low inf high", ":6"),
+            ("zrange z 0 -1", "*6 $3 low $1 z $1 a $2 ab $1 b $4 high"),
+            (
+                "zrange z 0 -1 rev",
+                "*6 $4 high $1 b $2 ab $1 a $1 z $3 low",
+            ),
+            ("zrange z 1 2", "*2 $1 z $1 a"),
+            ("zrange z -2 -1", "*2 $1 b $4 high"),
+            ("zrange z 4 9", "*2 $1 b $4 high"),
+            ("zrevrange z 0 0 withscores", "*2 $4 high $3 inf"),
+            ("zrange z 3 1", "*0"),
+            ("zrange z 6 9", "*0"),
+            ("zrank z low", ":0"),
+            ("zrank z b", ":4"),
+            ("zrevrank z b", ":1"),
+            ("zrank z nobody", "$-1"),
+            ("zrank none a", "$-1"),
+            ("zrangebyscore z 2 +inf limit 1 2", "*2 $2 ab $1 b"),
+            ("zrangebyscore z (1 (inf", "*3 $1 a $2 ab $1 b"),
+            ("zrangebyscore z -inf +inf limit -1 2", "*0"),
+            ("zrangebyscore z -inf +inf limit 5 -1", "*1 $4 high"),
+            ("zrangebyscore z -inf +inf limit 0 0", "*0"),
+            (
+                "zrevrangebyscore z 2 -inf",
+                "*5 $1 b $2 ab $1 a $1 z $3 low",
+            ),
+            ("zrange z (2 1 byscore rev", "*1 $1 z"),
+            ("zcount z 2 2", ":3"),
+            ("zcount z -inf +inf", ":6"),
+            ("zcount z (2 2", ":0"),
+            ("zcount none 0 1", ":0"),
+            ("zmscore z a nobody z", "*3 $1 2 $-1 $1 1"),
+            ("zmscore none a b", "*2 $-1 $-1"),
+        ]);
     });
 }
 
 #[test]
 fn both_zeros_are_one_score() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zadd z -0 b 0 a", ":2"),
-                ("zadd z ch 0 b -0 a", ":0"),
-                ("zrange z 0 -1 withscores", "*4 $1 a $1 0 $1 b $1 0"),
-                ("zcount z -0 -0", ":2"),
-                ("zcount z (0 inf", ":0"),
-                ("zcount z (-0 inf", ":0"),
-                ("zadd z incr -0 c", "$2 -0"),
-                ("zscore z c", "$1 0"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zadd z -0 b 0 a", ":2"),
+            ("zadd z ch 0 b -0 a", ":0"),
+            ("zrange z 0 -1 withscores", "*4 $1 a $1 0 $1 b $1 0"),
+            ("zcount z -0 -0", ":2"),
+            ("zcount z (0 inf", ":0"),
+            ("zcount z (-0 inf", ":0"),
+            ("zadd z incr -0 c", "$2 -0"),
+            ("zscore z c", "$1 0"),
+        ]);
     });
 }
 
 #[test]
 fn ranges_of_members() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zadd z 0 a 0 b 0 bb 0 c 0 d", ":5"),
-                ("zrangebylex z - +", "*5 $1 a $1 b $2 bb $1 c $1 d"),
-                ("zrangebylex z [b (c", "*2 $1 b $2 bb"),
-                ("zrangebylex z (b [c", "*2 $2 bb $1 c"),
-                ("zrangebylex z + -", "*0"),
-                ("zrangebylex z [c [b", "*0"),
-                ("zrangebylex z (b (b", "*0"),
-                ("zrangebylex z - + limit 1 2", "*2 $1 b $2 bb"),
-                ("zrevrangebylex z + [b", "*4 $1 d $1 c $2 bb $1 b"),
-                ("zrange z (d - bylex rev limit 1 1", "*1 $2 bb"),
-                ("zlexcount z - +", ":5"),
-                ("zlexcount z (a [c", ":3"),
-                ("zlexcount z [x +", ":0"),
-                ("zremrangebylex z [b [c", ":3"),
-                ("zrange z 0 -1", "*2 $1 a $1 d"),
-                // Different scores: what Redis's compact encoding does.
-                ("zadd m 1 d 2 c 3 b 4 a", ":4"),
-                ("zrangebylex m [b [c", "*0"),
-                ("zrangebylex m [a +", "*4 $1 d $1 c $1 b $1 a"),
-                ("zrangebylex m - [d", "*4 $1 d $1 c $1 b $1 a"),
-                ("zrevrangebylex m [c -", "*4 $1 a $1 b $1 c $1 d"),
-                ("zlexcount m - [c", ":0"),
-                ("zlexcount m - +", ":4"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zadd z 0 a 0 b 0 bb 0 c 0 d", ":5"),
+            ("zrangebylex z - +", "*5 $1 a $1 b $2 bb $1 c $1 d"),
+            ("zrangebylex z [b (c", "*2 $1 b $2 bb"),
+            ("zrangebylex z (b [c", "*2 $2 bb $1 c"),
+            ("zrangebylex z + -", "*0"),
+            ("zrangebylex z [c [b", "*0"),
+            ("zrangebylex z (b (b", "*0"),
+            ("zrangebylex z - + limit 1 2", "*2 $1 b $2 bb"),
+            ("zrevrangebylex z + [b", "*4 $1 d $1 c $2 bb $1 b"),
+            ("zrange z (d - bylex rev limit 1 1", "*1 $2 bb"),
+            ("zlexcount z - +", ":5"),
+            ("zlexcount z (a [c", ":3"),
+            ("zlexcount z [x +", ":0"),
+            ("zremrangebylex z [b [c", ":3"),
+            ("zrange z 0 -1", "*2 $1 a $1 d"),
+            // Different scores: what Redis's compact encoding does.
+            ("zadd m 1 d 2 c 3 b 4 a", ":4"),
+            ("zrangebylex m [b [c", "*0"),
+            ("zrangebylex m [a +", "*4 $1 d $1 c $1 b $1 a"),
+            ("zrangebylex m - [d", "*4 $1 d $1 c $1 b $1 a"),
+            ("zrevrangebylex m [d -", "*4 $1 a $1 b $1 c $1 d"),
+            ("zrevrangebylex m [c -", "*0"),
+            ("zlexcount m - [c", ":0"),
+            ("zlexcount m - +", ":4"),
+        ]);
     });
 }
 
 #[test]
 fn members_are_removed() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zadd z 1 a 2 b 3 c 4 d 5 e 6 f", ":6"),
-                ("zrem z a nobody a", ":1"),
-                ("zremrangebyrank z 0 0", ":1"),
-                ("zremrangebyrank z -1 -1", ":1"),
-                ("zremrangebyrank z 9 9", ":0"),
-                ("zrange z 0 -1", "*3 $1 c $1 d $1 e"),
-                ("zremrangebyscore z (3 4", ":1"),
-                ("zremrangebyscore z 9 8", ":0"),
-                ("zcard z", ":2"),
-                ("zrem z c e", ":2"),
-                ("zcard z", ":0"),
-                // Made anew, it holds nothing of before.
-                ("zadd z 1 x", ":1"),
-                ("zrange z 0 -1", "*1 $1 x"),
-                ("zscore z c", "$-1"),
-                ("zremrangebyscore z -inf +inf", ":1"),
-                ("zcard z", ":0"),
-                ("zadd z 1 y 2 x", ":2"),
-                ("zremrangebyrank z 0 -1", ":2"),
-                ("zremrangebyrank z 0 -1", ":0"),
-                ("zrem z x", ":0"),
-                ("zrange z 0 -1", "*0"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zadd z 1 a 2 b 3 c 4 d 5 e 6 f", ":6"),
+            ("zrem z a nobody a", ":1"),
+            ("zremrangebyrank z 0 0", ":1"),
+            ("zremrangebyrank z -1 -1", ":1"),
+            ("zremrangebyrank z 9 9", ":0"),
+            ("zrange z 0 -1", "*3 $1 c $1 d $1 e"),
+            ("zremrangebyscore z (3 4", ":1"),
+            ("zremrangebyscore z 9 8", ":0"),
+            ("zcard z", ":2"),
+            ("zrem z c e", ":2"),
+            ("zcard z", ":0"),
+            // Made anew, it holds nothing of before.
+            ("zadd z 1 x", ":1"),
+            ("zrange z 0 -1", "*1 $1 x"),
+            ("zscore z c", "$-1"),
+            ("zremrangebyscore z -inf +inf", ":1"),
+            ("zcard z", ":0"),
+            ("zadd z 1 y 2 x", ":2"),
+            ("zremrangebyrank z 0 -1", ":2"),
+            ("zremrangebyrank z 0 -1", ":0"),
+            ("zrem z x", ":0"),
+            ("zrange z 0 -1", "*0"),
+        ]);
     });
 }
 
 #[test]
 fn pops_take_from_either_end() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zadd z 1 a 2 b 3 c 4 d 5 e 6 f", ":6"),
-                ("zpopmin z", "*2 $1 a $1 1"),
-                ("zpopmax z 2", "*4 $1 f $1 6 $1 e $1 5"),
-                ("zpopmin z 0", "*0"),
-                ("zpopmin none 0", "*0"),
-                ("zmpop 2 none z max", "*2 $1 z *1 *2 $1 d $1 4"),
-                ("zmpop 1 z min count 9", "*2 $1 z *2 *2 $1 b $1 2 *2 $1 c $1 3"),
-                ("zmpop 1 z min", "*-1"),
-                ("zcard z", ":0"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zadd z 1 a 2 b 3 c 4 d 5 e 6 f", ":6"),
+            ("zpopmin z", "*2 $1 a $1 1"),
+            ("zpopmax z 2", "*4 $1 f $1 6 $1 e $1 5"),
+            ("zpopmin z 0", "*0"),
+            ("zpopmin none 0", "*0"),
+            ("zmpop 2 none z max", "*2 $1 z *1 *2 $1 d $1 4"),
+            (
+                "zmpop 1 z min count 9",
+                "*2 $1 z *2 *2 $1 b $1 2 *2 $1 c $1 3",
+            ),
+            ("zmpop 1 z min", "*-1"),
+            ("zcard z", ":0"),
+        ]);
         bench.proto = Proto::Resp3;
-        expect(
-            bench,
-            &[
-                ("zadd z 1 a 2 b 3 c", ":3"),
-                ("zpopmin z", "*2 $1 a ,1"),
-                ("zpopmax z 1", "*1 *2 $1 c ,3"),
-                ("zmpop 1 none min", "_"),
-                ("zmpop 1 z min", "*2 $1 z *1 *2 $1 b ,2"),
-            ],
-        );
+        bench.expect(&[
+            ("zadd z 1 a 2 b 3 c", ":3"),
+            ("zpopmin z", "*2 $1 a ,1"),
+            ("zpopmax z 1", "*1 *2 $1 c ,3"),
+            ("zmpop 1 none min", "_"),
+            ("zmpop 1 z min", "*2 $1 z *1 *2 $1 b ,2"),
+        ]);
     });
 }
 
 #[test]
 fn blocking_pops_wait_for_their_keys() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("bzpopmin z y 0", "WAIT z y"),
-                ("bzmpop 0.5 2 z y max", "WAIT z y"),
-                ("zadd y 1 a 2 b 3 c", ":3"),
-                ("bzpopmax z y 0", "*3 $1 y $1 c $1 3"),
-                ("bzpopmin z y 0", "*3 $1 y $1 a $1 1"),
-                ("bzmpop 0 2 z y min count 5", "*2 $1 y *1 *2 $1 b $1 2"),
-                ("bzpopmin z y 0", "WAIT z y"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("bzpopmin z y 0", "WAIT z y"),
+            ("bzmpop 0.5 2 z y max", "WAIT z y"),
+            ("zadd y 1 a 2 b 3 c", ":3"),
+            ("bzpopmax z y 0", "*3 $1 y $1 c $1 3"),
+            ("bzpopmin z y 0", "*3 $1 y $1 a $1 1"),
+            ("bzmpop 0 2 z y min count 5", "*2 $1 y *1 *2 $1 b $1 2"),
+            ("bzpopmin z y 0", "WAIT z y"),
+        ]);
         bench.may_block = false;
-        expect(bench, &[("bzpopmin z 0", "*-1"), ("bzmpop 0 1 z min", "*-1")]);
+        bench.expect(&[("bzpopmin z 0", "*-1"), ("bzmpop 0 1 z min", "*-1")]);
         bench.may_block = true;
         make_set(bench, "s", &["a"]);
-        expect(bench, &[("bzpopmin s y 0", WRONG_TYPE)]);
+        bench.expect(&[("bzpopmin s y 0", WRONG_TYPE)]);
         // Run again after a wait: a key that became something else is passed over.
         bench.resumed = true;
-        expect(
-            bench,
-            &[
-                ("bzpopmin s y 0", "WAIT s y"),
-                ("zadd y 1 a", ":1"),
-                ("bzpopmin s y 0", "*3 $1 y $1 a $1 1"),
-            ],
-        );
+        bench.expect(&[
+            ("bzpopmin s y 0", "WAIT s y"),
+            ("zadd y 1 a", ":1"),
+            ("bzpopmin s y 0", "*3 $1 y $1 a $1 1"),
+        ]);
     });
 }
 
 #[test]
 fn unions_intersections_and_differences() {
-    both_ways(|bench| {
+    Bench::both_ways(|bench| {
         make_set(bench, "s", &["a", "c"]);
-        expect(
-            bench,
-            &[
-                ("zadd x 1 a 2 b 3 c", ":3"),
-                ("zadd y 10 b 20 c 30 d", ":3"),
-                ("zunion 2 x y", "*4 $1 a $1 b $1 c $1 d"),
-                (
-                    "zunion 2 x y weights 2 1 aggregate max withscores",
-                    "*8 $1 a $1 2 $1 b $2 10 $1 c $2 20 $1 d $2 30",
-                ),
-                ("zinter 2 x y withscores", "*4 $1 b $2 12 $1 c $2 23"),
-                ("zinter 2 x y aggregate min withscores", "*4 $1 b $1 2 $1 c $1 3"),
-                ("zinter 3 x y none", "*0"),
-                ("zdiff 2 x y withscores", "*2 $1 a $1 1"),
-                ("zdiff 2 x x", "*0"),
-                ("zdiff 2 none x", "*0"),
-                ("zinter 2 x s withscores", "*4 $1 a $1 2 $1 c $1 4"),
-                ("zinter 2 x x withscores", "*6 $1 a $1 2 $1 b $1 4 $1 c $1 6"),
-                ("zintercard 2 x y", ":2"),
-                ("zintercard 2 x y limit 1", ":1"),
-                ("zintercard 2 x y limit 0", ":2"),
-                ("zunionstore x 2 x y weights 1 0.5", ":4"),
-                (
-                    "zrange x 0 -1 withscores",
-                    "*8 $1 a $1 1 $1 b $1 7 $1 c $2 13 $1 d $2 15",
-                ),
-                ("zinterstore d 2 x s", ":2"),
-                ("zdiffstore d 2 x y", ":1"),
-                ("zrange d 0 -1 withscores", "*2 $1 a $1 1"),
-                ("zdiffstore d 2 x x", ":0"),
-                ("zcard d", ":0"),
-                // Infinities of both signs add up to 0, and infinity times 0 counts as 0.
-                ("zadd p inf m", ":1"),
-                ("zadd n -inf m", ":1"),
-                ("zunion 2 p n withscores", "*2 $1 m $1 0"),
-                ("zunion 1 p weights 0 withscores", "*2 $1 m $1 0"),
-                ("zinter 2 p n weights 0 1 aggregate min withscores", "*2 $1 m $4 -inf"),
-            ],
-        );
+        bench.expect(&[
+            ("zadd x 1 a 2 b 3 c", ":3"),
+            ("zadd y 10 b 20 c 30 d", ":3"),
+            ("zunion 2 x y", "*4 $1 a $1 b $1 c $1 d"),
+            (
+                "zunion 2 x y weights 2 1 aggregate max withscores",
+                "*8 $1 a $1 2 $1 b $2 10 $1 c $2 20 $1 d $2 30",
+            ),
+            ("zinter 2 x y withscores", "*4 $1 b $2 12 $1 c $2 23"),
+            (
+                "zinter 2 x y aggregate min withscores",
+                "*4 $1 b $1 2 $1 c $1 3",
+            ),
+            ("zinter 3 x y none", "*0"),
+            ("zdiff 2 x y withscores", "*2 $1 a $1 1"),
+            ("zdiff 2 x x", "*0"),
+            ("zdiff 2 none x", "*0"),
+            ("zinter 2 x s withscores", "*4 $1 a $1 2 $1 c $1 4"),
+            (
+                "zinter 2 x x withscores",
+                "*6 $1 a $1 2 $1 b $1 4 $1 c $1 6",
+            ),
+            ("zintercard 2 x y", ":2"),
+            ("zintercard 2 x y limit 1", ":1"),
+            ("zintercard 2 x y limit 0", ":2"),
+            ("zunionstore x 2 x y weights 1 0.5", ":4"),
+            (
+                "zrange x 0 -1 withscores",
+                "*8 $1 a $1 1 $1 b $1 7 $1 c $2 13 $1 d $2 15",
+            ),
+            ("zinterstore d 2 x s", ":2"),
+            ("zdiffstore d 2 x y", ":1"),
+            ("zrange d 0 -1 withscores", "*2 $1 a $1 1"),
+            ("zdiffstore d 2 x x", ":0"),
+            ("zcard d", ":0"),
+            // Infinities of both signs add up to 0, and infinity times 0 counts as 0.
+            ("zadd p inf m", ":1"),
+            ("zadd n -inf m", ":1"),
+            ("zunion 2 p n withscores", "*2 $1 m $1 0"),
+            ("zunion 1 p weights 0 withscores", "*2 $1 m $1 0"),
+            (
+                "zinter 2 p n weights 0 1 aggregate min withscores",
+                "*2 $1 m $4 -inf",
+            ),
+        ]);
         bench.proto = Proto::Resp3;
-        expect(
-            bench,
-            &[
-                ("zunion 1 y withscores", "*3 *2 $1 b ,10 *2 $1 c ,20 *2 $1 d ,30"),
-                ("zrange y 0 0 withscores", "*1 *2 $1 b ,10"),
-                ("zscore y b", ",10"),
-                ("zscore y nobody", "_"),
-                ("zrandmember y 5 withscores", "*3 *2 $1 d ,30 *2 $1 c ,20 *2 $1 b ,10"),
-            ],
-        );
+        bench.expect(&[
+            (
+                "zunion 1 y withscores",
+                "*3 *2 $1 b ,10 *2 $1 c ,20 *2 $1 d ,30",
+            ),
+            ("zrange y 0 0 withscores", "*1 *2 $1 b ,10"),
+            ("zscore y b", ",10"),
+            ("zscore y nobody", "_"),
+            (
+                "zrandmember y 5 withscores",
+                "*3 *2 $1 d ,30 *2 $1 c ,20 *2 $1 b ,10",
+            ),
+        ]);
     });
 }
 
 #[test]
 fn a_range_is_stored() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zadd z 1 a 2 b 3 c", ":3"),
-                ("zrangestore d z 0 1 rev", ":2"),
-                ("zrange d 0 -1 withscores", "*4 $1 b $1 2 $1 c $1 3"),
-                ("zrangestore d z (1 +inf byscore limit 1 1", ":1"),
-                ("zrange d 0 -1", "*1 $1 c"),
-                ("zrangestore z z 1 1", ":1"),
-                ("zrange z 0 -1", "*1 $1 b"),
-                ("zrangestore d none 0 -1", ":0"),
-                ("zcard d", ":0"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zadd z 1 a 2 b 3 c", ":3"),
+            ("zrangestore d z 0 1 rev", ":2"),
+            ("zrange d 0 -1 withscores", "*4 $1 b $1 2 $1 c $1 3"),
+            ("zrangestore d z (1 +inf byscore limit 1 1", ":1"),
+            ("zrange d 0 -1", "*1 $1 c"),
+            ("zrangestore z z 1 1", ":1"),
+            ("zrange z 0 -1", "*1 $1 b"),
+            ("zrangestore d none 0 -1", ":0"),
+            ("zcard d", ":0"),
+        ]);
     });
 }
 
 #[test]
 fn random_members_come_from_the_set() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zrandmember z", "$-1"),
-                ("zrandmember z 5", "*0"),
-                ("zadd z 1 a 2 b 3 c", ":3"),
-                ("zrandmember z 0", "*0"),
-                // A whole set comes from the highest score down.
-                ("zrandmember z 5", "*3 $1 c $1 b $1 a"),
-                ("zrandmember z 3 withscores", "*6 $1 c $1 3 $1 b $1 2 $1 a $1 1"),
-                (
-                    "zrandmember z -1048577",
-                    "-ERR value is out of range",
-                ),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zrandmember z", "$-1"),
+            ("zrandmember z 5", "*0"),
+            ("zadd z 1 a 2 b 3 c", ":3"),
+            ("zrandmember z 0", "*0"),
+            // A whole set comes from the highest score down.
+            ("zrandmember z 5", "*3 $1 c $1 b $1 a"),
+            (
+                "zrandmember z 3 withscores",
+                "*6 $1 c $1 3 $1 b $1 2 $1 a $1 1",
+            ),
+            ("zrandmember z -1048577", "-ERR value is out of range"),
+        ]);
         let mut seen = std::collections::HashSet::new();
         for _ in 0..100 {
             seen.insert(bench.run("zrandmember z"));
@@ -509,8 +466,14 @@ fn random_members_come_from_the_set() {
         assert_eq!(seen.len(), 3);
         for line in ["zrandmember z 2", "zrandmember z 2 withscores"] {
             let reply = bench.run(line);
-            let members = reply.split(' ').filter(|part| ["a", "b", "c"].contains(part));
-            assert_eq!(members.collect::<std::collections::HashSet<_>>().len(), 2, "{reply}");
+            let members = reply
+                .split(' ')
+                .filter(|part| ["a", "b", "c"].contains(part));
+            assert_eq!(
+                members.collect::<std::collections::HashSet<_>>().len(),
+                2,
+                "{reply}"
+            );
         }
         assert!(bench.run("zrandmember z -9").starts_with("*9 "));
     });
@@ -518,27 +481,34 @@ fn random_members_come_from_the_set() {
 
 #[test]
 fn a_scan_meets_every_member_once() {
-    both_ways(|bench| {
-        expect(
-            bench,
-            &[
-                ("zscan z 0 count x", "*2 $1 0 *0"),
-                ("zadd z 1.5 b 1 c 3 a", ":3"),
-                ("zscan z 0", "*2 $1 0 *6 $1 c $1 1 $1 b $3 1.5 $1 a $1 3"),
-                ("zscan z 0 match [ab] count 1", "*2 $1 0 *4 $1 b $3 1.5 $1 a $1 3"),
-                ("zscan z 0 count 0", "-ERR syntax error"),
-                ("zscan z 0 count x", "-ERR value is not an integer or out of range"),
-                ("zscan z 0 type zset", "-ERR syntax error"),
-            ],
-        );
+    Bench::both_ways(|bench| {
+        bench.expect(&[
+            ("zscan z 0 count x", "*2 $1 0 *0"),
+            ("zadd z 1.5 b 1 c 3 a", ":3"),
+            ("zscan z 0", "*2 $1 0 *6 $1 c $1 1 $1 b $3 1.5 $1 a $1 3"),
+            (
+                "zscan z 0 match [ab] count 1",
+                "*2 $1 0 *4 $1 b $3 1.5 $1 a $1 3",
+            ),
+            ("zscan z 0 count 0", "-ERR syntax error"),
+            (
+                "zscan z 0 count x",
+                "-ERR value is not an integer or out of range",
+            ),
+            ("zscan z 0 type zset", "-ERR syntax error"),
+        ]);
         bench.settings.encoding.zset_max_listpack_entries = 0;
-        expect(bench, &[("zscan z 7", "-ERR invalid cursor")]);
+        bench.expect(&[("zscan z 7", "-ERR invalid cursor")]);
         let mut cursor = "0".to_owned();
         let mut met = Vec::new();
         loop {
             let reply = bench.run(&format!("zscan z {cursor} count 1"));
             let parts: Vec<&str> = reply.split(' ').collect();
-            met.extend(parts[4..].chunks(4).map(|chunk| format!("{}={}", chunk[1], chunk[3])));
+            met.extend(
+                parts[4..]
+                    .chunks(4)
+                    .map(|chunk| format!("{}={}", chunk[1], chunk[3])),
+            );
             cursor = parts[2].to_owned();
             if cursor == "0" {
                 break;
@@ -550,7 +520,7 @@ fn a_scan_meets_every_member_once() {
 
 #[test]
 fn counts_from_either_end_agree() {
-    both_ways(|bench| {
+    Bench::both_ways(|bench| {
         // Enough that a count looks from both ends, and has to scan in the middle.
         const SIZE: usize = 2000;
         for chunk in 0..SIZE / 100 {
@@ -562,55 +532,70 @@ fn counts_from_either_end_agree() {
         for at in [0, 1, 500, 511, 513, 514, 1000, 1480, 1486, 1488, 1998, 1999] {
             assert_eq!(bench.run(&format!("zrank z m{at:04}")), format!(":{at}"));
             let from_end = SIZE - 1 - at;
-            assert_eq!(bench.run(&format!("zrevrank z m{at:04}")), format!(":{from_end}"));
-            assert_eq!(bench.run(&format!("zrange z {at} {at}")), format!("*1 $5 m{at:04}"));
+            assert_eq!(
+                bench.run(&format!("zrevrank z m{at:04}")),
+                format!(":{from_end}")
+            );
+            assert_eq!(
+                bench.run(&format!("zrange z {at} {at}")),
+                format!("*1 $5 m{at:04}")
+            );
             assert_eq!(
                 bench.run(&format!("zrange z {from_end} {from_end} rev")),
                 format!("*1 $5 m{at:04}")
             );
         }
-        for (min, max, count) in [(0, 999, 2000), (1, 998, 1996), (400, 600, 402), (100, 800, 1402)] {
-            assert_eq!(bench.run(&format!("zcount z {min} {max}")), format!(":{count}"));
+        for (min, max, count) in [
+            (0, 999, 2000),
+            (1, 998, 1996),
+            (400, 600, 402),
+            (100, 800, 1402),
+        ] {
+            assert_eq!(
+                bench.run(&format!("zcount z {min} {max}")),
+                format!(":{count}")
+            );
         }
     });
 }
 
 #[test]
 fn events_are_those_of_redis() {
-    both_ways(|bench| {
+    Bench::both_ways(|bench| {
         make_set(bench, "s", &["a"]);
         for (line, expected) in [
-            ("zadd z 1 a 2 b 3 c", &["new z", "zadd z"][..]),
+            ("zadd z 1 a 2 b 3 c", &["new:z", "zadd:z"][..]),
             ("zadd z 1 a", &[]),
-            ("zadd z 2 a", &["zadd z"]),
-            ("zadd z incr 1 a", &["zincr z"]),
-            ("zincrby z 1 a", &["zincr z"]),
-            ("zincrby n 1 a", &["new n", "zincr n"]),
+            ("zadd z 2 a", &["zadd:z"]),
+            ("zadd z incr 1 a", &["zincr:z"]),
+            ("zincrby z 1 a", &["zincr:z"]),
+            ("zincrby n 1 a", &["new:n", "zincr:n"]),
             ("zrem z nobody", &[]),
-            ("zrem z a", &["zrem z"]),
-            ("zrem n a", &["zrem n", "del n"]),
+            ("zrem z a", &["zrem:z"]),
+            ("zrem n a", &["zrem:n", "del:n"]),
             ("zpopmin z 0", &[]),
-            ("zpopmin z", &["zpopmin z"]),
-            ("zpopmax z", &["zpopmax z", "del z"]),
-            ("zadd z 1 a 1 b 1 c", &["new z", "zadd z"]),
-            ("zmpop 1 z min", &["zpopmin z"]),
-            ("bzpopmax z 0", &["zpopmax z"]),
-            ("zrangestore d z 0 -1", &["new d", "zrangestore d"]),
-            ("zrangestore d z 0 -1", &["zrangestore d"]),
-            ("zrangestore d z 5 9", &["del d"]),
+            ("zpopmin z", &["zpopmin:z"]),
+            ("zpopmax z", &["zpopmax:z", "del:z"]),
+            ("zadd z 1 a 1 b 1 c", &["new:z", "zadd:z"]),
+            ("zmpop 1 z min", &["zpopmin:z"]),
+            ("bzpopmax z 0", &["zpopmax:z"]),
+            ("zrangestore d z 0 -1", &["new:d", "zrangestore:d"]),
+            ("zrangestore d z 0 -1", &["zrangestore:d"]),
+            ("zrangestore d z 5 9", &["del:d"]),
             ("zrangestore d z 5 9", &[]),
-            ("zunionstore s 1 z", &["zunionstore s"]),
-            ("zinterstore d 1 z", &["new d", "zinterstore d"]),
-            ("zdiffstore d 1 z", &["zdiffstore d"]),
-            ("zdiffstore d 2 z z", &["del d"]),
+            ("zunionstore s 1 z", &["zunionstore:s"]),
+            ("zinterstore d 1 z", &["new:d", "zinterstore:d"]),
+            ("zdiffstore d 1 z", &["zdiffstore:d"]),
+            ("zdiffstore d 2 z z", &["del:d"]),
             ("zremrangebyrank z 5 9", &[]),
             ("zremrangebyscore s 5 9", &[]),
-            ("zremrangebylex s - +", &["zremrangebylex s", "del s"]),
-            ("zadd z 1 d", &["zadd z"]),
-            ("zremrangebyrank z 0 0", &["zremrangebyrank z"]),
-            ("zremrangebyscore z 0 9", &["zremrangebyscore z", "del z"]),
+            ("zremrangebylex s - +", &["zremrangebylex:s", "del:s"]),
+            ("zadd z 1 d", &["zadd:z"]),
+            ("zremrangebyrank z 0 0", &["zremrangebyrank:z"]),
+            ("zremrangebyscore z 0 9", &["zremrangebyscore:z", "del:z"]),
         ] {
-            assert_eq!(events(bench, line), expected, "{line}");
+            bench.run(line);
+            assert_eq!(bench.events(), expected, "{line}");
         }
     });
 }
@@ -619,19 +604,24 @@ fn events_are_those_of_redis() {
 fn an_expired_set_is_made_anew() {
     use crate::clock::UnixMs;
     use crate::storage::metadata::Type;
-    both_ways(|bench| {
+    Bench::both_ways(|bench| {
         bench.run("zadd z 1 a");
         let unix_ms = bench.turn.unix().0;
         let mut store = bench.store();
-        let mut meta = store.typed(b"z", Type::Zset).expect("a read").expect("a set");
+        let mut meta = store
+            .typed(b"z", Type::Zset)
+            .expect("a read")
+            .expect("a set");
         meta.header.set_expire(Some(UnixMs(unix_ms + 10)));
         store.put_meta(b"z", &meta.header, &meta.rest);
-        expect(bench, &[("zadd z 2 b", ":1"), ("zcard z", ":2")]);
+        bench.expect(&[("zadd z 2 b", ":1"), ("zcard z", ":2")]);
         bench.advance_ms(11);
-        expect(bench, &[("zcard z", ":0"), ("zrange z 0 -1", "*0")]);
-        assert_eq!(events(bench, "zadd z 3 c"), ["new z", "zadd z"]);
+        bench.expect(&[("zcard z", ":0"), ("zrange z 0 -1", "*0")]);
+        bench.events();
+        bench.run("zadd z 3 c");
+        assert_eq!(bench.events(), ["new:z", "zadd:z"]);
         bench.advance_ms(1_000_000);
-        expect(bench, &[("zrange z 0 -1 withscores", "*2 $1 c $1 3")]);
+        bench.expect(&[("zrange z 0 -1 withscores", "*2 $1 c $1 3")]);
     });
 }
 
@@ -649,13 +639,17 @@ fn bytes_on_disk_are_those_of_the_format() {
             .collect()
     }
     const NAMESPACE: &str = "0b 5f5f6e616d657370616365";
-    both_ways(|bench| {
+    Bench::both_ways(|bench| {
         bench.run("zadd z 9 gone 1.5 m");
         bench.run("zadd z 1.25 m");
         bench.run("zadd z 1.5 m");
         bench.run("zrem z gone");
         let meta_key = bytes(&format!("{NAMESPACE} 7a"));
-        let meta = bench.view.get(Cf::Metadata, &meta_key).expect("a read").expect("an entry");
+        let meta = bench
+            .view
+            .get(Cf::Metadata, &meta_key)
+            .expect("a read")
+            .expect("an entry");
         let version = meta[9..17].to_vec();
         let version_hex: String = version.iter().map(|byte| format!("{byte:02x}")).collect();
         let expected = format!("85 0000000000000000 {version_hex} 0000000000000001");

@@ -3,4 +3,5 @@
 pub mod hash;
 pub mod members;
 pub mod score;
+pub mod string;
 pub mod zset;

@@ -1,0 +1,329 @@
+//! The blocked list: every client whose command could not run yet, in order of arrival, whatever it waits for.
+//!
+//! One list serves pauses, blocking commands and worker reads. An entry leaves when its client goes or its command has
+//! finished; an entry whose reason may be over is *due*: the server takes due entries a bounded number a turn, evaluates each command again from
+//! the start, and either removes the entry or puts it to wait again in its old place. Pure: no client, no clock in here.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+
+use crate::client::ClientKey;
+use crate::clock::MonoMs;
+use crate::storage::keys::DbIndex;
+
+/// A place in the blocked list. Ordered by arrival; the default one is nobody's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Ticket(u64);
+
+/// What an entry waits for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Reason {
+    /// A pause.
+    Paused,
+    /// A write to one of its keys.
+    Keys,
+    /// A worker's answer.
+    Worker,
+    /// Room for writes: the engine's, or the overlay's.
+    Stalled,
+}
+
+#[derive(Debug)]
+struct Entry {
+    client: ClientKey,
+    deadline: Option<MonoMs>,
+    reason: Reason,
+    due: bool,
+}
+
+/// The blocked list.
+#[derive(Default, Debug)]
+pub struct Waiting {
+    entries: BTreeMap<Ticket, Entry>,
+    deadlines: BTreeSet<(MonoMs, Ticket)>,
+    by_key: HashMap<(DbIndex, Box<[u8]>), BTreeSet<Ticket>, foldhash::fast::RandomState>,
+    due: VecDeque<Ticket>,
+    /// Due because a key was written: served right after the command that wrote it.
+    due_keys: VecDeque<Ticket>,
+    next: u64,
+}
+
+impl Waiting {
+    /// Appends `client`. `deadline` is when it must be told that its time is over.
+    pub fn park(&mut self, client: ClientKey, reason: Reason, deadline: Option<MonoMs>) -> Ticket {
+        self.next += 1;
+        let ticket = Ticket(self.next);
+        self.entries.insert(
+            ticket,
+            Entry {
+                client,
+                deadline,
+                reason,
+                due: false,
+            },
+        );
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, ticket));
+        }
+        ticket
+    }
+
+    /// Puts a due entry to wait again where it stood, perhaps for something else and with another end.
+    pub fn repark(&mut self, ticket: Ticket, reason: Reason, deadline: Option<MonoMs>) {
+        let Some(entry) = self.entries.get_mut(&ticket) else {
+            return;
+        };
+        entry.due = false;
+        entry.reason = reason;
+        if let Some(at) = std::mem::replace(&mut entry.deadline, deadline) {
+            self.deadlines.remove(&(at, ticket));
+        }
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, ticket));
+        }
+    }
+
+    /// Makes the entry due when `key` is written.
+    pub fn watch_key(&mut self, ticket: Ticket, db: DbIndex, key: &[u8]) {
+        self.by_key
+            .entry((db, key.into()))
+            .or_default()
+            .insert(ticket);
+    }
+
+    /// No longer makes the entry due when `key` is written.
+    pub fn unwatch_key(&mut self, ticket: Ticket, db: DbIndex, key: &[u8]) {
+        // Looked up with an owned key: entries leave far less often than keys are written.
+        let name = (db, Box::from(key));
+        if let Some(tickets) = self.by_key.get_mut(&name) {
+            tickets.remove(&ticket);
+            if tickets.is_empty() {
+                self.by_key.remove(&name);
+            }
+        }
+    }
+
+    /// Removes an entry. Its keys must have been unwatched.
+    pub fn remove(&mut self, ticket: Ticket) {
+        if let Some(entry) = self.entries.remove(&ticket)
+            && let Some(at) = entry.deadline
+        {
+            self.deadlines.remove(&(at, ticket));
+        }
+    }
+
+    /// `key` was written: those that wait for it are due, in order of arrival.
+    pub fn key_written(&mut self, db: DbIndex, key: &[u8]) {
+        if self.by_key.is_empty() {
+            return;
+        }
+        if let Some(tickets) = self.by_key.get(&(db, Box::from(key))) {
+            for ticket in tickets.clone() {
+                self.make_due(ticket);
+            }
+        }
+    }
+
+    /// Every entry with this reason is due, in order of arrival.
+    pub fn release(&mut self, reason: Reason) {
+        let tickets: Vec<Ticket> = self
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.reason == reason)
+            .map(|(&ticket, _)| ticket)
+            .collect();
+        for ticket in tickets {
+            self.make_due(ticket);
+        }
+    }
+
+    /// This entry is due.
+    pub fn make_due(&mut self, ticket: Ticket) {
+        if let Some(entry) = self.entries.get_mut(&ticket)
+            && !entry.due
+        {
+            entry.due = true;
+            match entry.reason {
+                Reason::Keys => self.due_keys.push_back(ticket),
+                Reason::Paused | Reason::Worker | Reason::Stalled => self.due.push_back(ticket),
+            }
+        }
+    }
+
+    /// Takes the next due entry, those waiting for keys excepted. It stays in the list until it is removed or parked again.
+    pub fn next_due(&mut self) -> Option<(Ticket, ClientKey)> {
+        let Waiting { due, entries, .. } = self;
+        next_of(due, entries)
+    }
+
+    /// Takes the next entry that is due because a key was written.
+    pub fn next_due_key(&mut self) -> Option<(Ticket, ClientKey)> {
+        let Waiting {
+            due_keys, entries, ..
+        } = self;
+        next_of(due_keys, entries)
+    }
+
+    /// Whether anything is due.
+    pub fn has_due(&self) -> bool {
+        !(self.due.is_empty() && self.due_keys.is_empty())
+    }
+
+    /// Takes an entry whose time is over at `now`. It stays in the list until it is removed.
+    pub fn next_overdue(&mut self, now: MonoMs) -> Option<(Ticket, ClientKey, Reason)> {
+        let &(at, ticket) = self.deadlines.first()?;
+        if at > now {
+            return None;
+        }
+        self.deadlines.pop_first();
+        let entry = self.entries.get_mut(&ticket)?;
+        entry.deadline = None;
+        Some((ticket, entry.client, entry.reason))
+    }
+
+    /// The earliest end.
+    pub fn next_deadline(&self) -> Option<MonoMs> {
+        self.deadlines.first().map(|&(at, _)| at)
+    }
+
+    /// How many clients wait.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// What an entry waits for.
+    pub fn reason(&self, ticket: Ticket) -> Option<Reason> {
+        self.entries.get(&ticket).map(|entry| entry.reason)
+    }
+
+    /// Whether any entry waits for this reason and is not due.
+    pub fn has_undue(&self, reason: Reason) -> bool {
+        self.entries
+            .values()
+            .any(|entry| entry.reason == reason && !entry.due)
+    }
+
+    /// How many wait for this reason.
+    pub fn count(&self, reason: Reason) -> usize {
+        self.entries
+            .values()
+            .filter(|entry| entry.reason == reason)
+            .count()
+    }
+
+    /// Whether any client waits for keys.
+    pub fn has_key_waits(&self) -> bool {
+        !self.by_key.is_empty()
+    }
+}
+
+fn next_of(
+    due: &mut VecDeque<Ticket>,
+    entries: &BTreeMap<Ticket, Entry>,
+) -> Option<(Ticket, ClientKey)> {
+    while let Some(ticket) = due.pop_front() {
+        if let Some(entry) = entries.get(&ticket)
+            && entry.due
+        {
+            return Some((ticket, entry.client));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DB: DbIndex = DbIndex(0);
+
+    fn client(index: u32) -> ClientKey {
+        ClientKey {
+            index,
+            generation: 1,
+        }
+    }
+
+    fn due(waiting: &mut Waiting) -> Vec<u32> {
+        std::iter::from_fn(|| waiting.next_due().or_else(|| waiting.next_due_key()))
+            .map(|(_, client)| client.index)
+            .collect()
+    }
+
+    #[test]
+    fn the_paused_are_released_in_order_of_arrival() {
+        let mut waiting = Waiting::default();
+        waiting.park(client(3), Reason::Paused, None);
+        waiting.park(client(1), Reason::Keys, None);
+        waiting.park(client(2), Reason::Paused, None);
+        waiting.release(Reason::Paused);
+        waiting.release(Reason::Paused);
+        assert!(waiting.has_due());
+        assert_eq!(due(&mut waiting), [3, 2], "once each");
+        assert_eq!((waiting.len(), waiting.count(Reason::Keys)), (3, 1));
+    }
+
+    #[test]
+    fn a_written_key_wakes_its_clients_oldest_first() {
+        let mut waiting = Waiting::default();
+        let first = waiting.park(client(1), Reason::Keys, None);
+        let second = waiting.park(client(2), Reason::Keys, None);
+        for ticket in [second, first] {
+            waiting.watch_key(ticket, DB, b"list");
+        }
+        waiting.key_written(DbIndex(1), b"list");
+        assert_eq!(due(&mut waiting), [0u32; 0]);
+        waiting.key_written(DB, b"list");
+        assert_eq!(due(&mut waiting), [1, 2]);
+        // The first finds nothing and waits on in its old place.
+        waiting.repark(first, Reason::Keys, None);
+        waiting.unwatch_key(second, DB, b"list");
+        waiting.remove(second);
+        waiting.key_written(DB, b"list");
+        assert_eq!(due(&mut waiting), [1]);
+        waiting.unwatch_key(first, DB, b"list");
+        assert!(!waiting.has_key_waits());
+    }
+
+    #[test]
+    fn an_entry_that_left_is_not_due() {
+        let mut waiting = Waiting::default();
+        let ticket = waiting.park(client(1), Reason::Paused, Some(MonoMs(5)));
+        waiting.release(Reason::Paused);
+        waiting.remove(ticket);
+        assert_eq!(due(&mut waiting), [0u32; 0]);
+        assert_eq!(waiting.next_overdue(MonoMs(100)), None);
+        assert!(waiting.is_empty());
+        waiting.repark(ticket, Reason::Paused, Some(MonoMs(1)));
+        assert_eq!(waiting.next_deadline(), None);
+    }
+
+    #[test]
+    fn ends_come_in_order_and_once() {
+        let mut waiting = Waiting::default();
+        waiting.park(client(1), Reason::Keys, Some(MonoMs(20)));
+        let second = waiting.park(client(2), Reason::Keys, Some(MonoMs(10)));
+        waiting.park(client(3), Reason::Keys, Some(MonoMs(30)));
+        assert_eq!(waiting.next_deadline(), Some(MonoMs(10)));
+        assert_eq!(waiting.next_overdue(MonoMs(9)), None);
+        assert_eq!(
+            waiting
+                .next_overdue(MonoMs(25))
+                .map(|(_, client, _)| client.index),
+            Some(2)
+        );
+        waiting.remove(second);
+        assert_eq!(
+            waiting
+                .next_overdue(MonoMs(25))
+                .map(|(_, client, _)| client.index),
+            Some(1)
+        );
+        assert_eq!(waiting.next_overdue(MonoMs(25)), None);
+        assert_eq!(waiting.next_deadline(), Some(MonoMs(30)));
+    }
+}

@@ -1,0 +1,615 @@
+//! CLIENT and its subcommands.
+
+use super::context::ControlCtx;
+use super::halt::Run;
+use super::spec::{Flags, Spec};
+use super::{dispatch, pause};
+use crate::client::waiting::Reason;
+use crate::client::{Client, ClientKey, Flag, OutputClass, ReplyMode, State};
+use crate::error::{self, ReplyError, SYNTAX};
+use crate::resp::{Args, Proto};
+use crate::text::int::parse_i64;
+
+const COMMON: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
+const ADMIN: Flags = COMMON.and(Flags::ADMIN);
+
+/// The family.
+pub const SPECS: &[Spec] = &[Spec::container(
+    "client",
+    &[
+        Spec::control("client|caching", 3, caching).flags(COMMON).never_held().doc(
+            "connection",
+            "6.0.0",
+            "O(1)",
+            "Instructs the server whether to track the keys in the next request.",
+        ),
+        Spec::control("client|getname", 2, getname).flags(COMMON).never_held().doc(
+            "connection",
+            "2.6.9",
+            "O(1)",
+            "Returns the name of the connection.",
+        ),
+        Spec::control("client|getredir", 2, getredir).flags(COMMON).never_held().doc(
+            "connection",
+            "6.0.0",
+            "O(1)",
+            "Returns the client ID to which the connection's tracking notifications are redirected.",
+        ),
+        Spec::control("client|help", 2, help).flags(Flags::LOADING.and(Flags::STALE)).never_held().doc(
+            "connection",
+            "5.0.0",
+            "O(1)",
+            "Returns helpful text about the different subcommands.",
+        ),
+        Spec::control("client|id", 2, id).flags(COMMON).never_held().doc(
+            "connection",
+            "5.0.0",
+            "O(1)",
+            "Returns the unique client ID of the connection.",
+        ),
+        Spec::control("client|info", 2, info).flags(COMMON).never_held().doc(
+            "connection",
+            "6.2.0",
+            "O(1)",
+            "Returns information about the connection.",
+        ),
+        Spec::control("client|kill", -3, kill).flags(ADMIN).never_held().doc(
+            "connection",
+            "2.4.0",
+            "O(N) where N is the number of client connections",
+            "Terminates open connections.",
+        ),
+        Spec::control("client|list", -2, list).flags(ADMIN).never_held().doc(
+            "connection",
+            "2.4.0",
+            "O(N) where N is the number of client connections",
+            "Lists open connections.",
+        ),
+        Spec::control("client|no-evict", 3, no_evict).flags(ADMIN).never_held().doc(
+            "connection",
+            "7.0.0",
+            "O(1)",
+            "Sets the client eviction mode of the connection.",
+        ),
+        Spec::control("client|no-touch", 3, no_touch).flags(COMMON).never_held().doc(
+            "connection",
+            "7.2.0",
+            "O(1)",
+            "Controls whether commands sent by the client affect the LRU/LFU of accessed keys.",
+        ),
+        pause::CLIENT_PAUSE,
+        Spec::control("client|reply", 3, reply).flags(COMMON).never_held().doc(
+            "connection",
+            "3.2.0",
+            "O(1)",
+            "Instructs the server whether to reply to commands.",
+        ),
+        Spec::control("client|setinfo", 4, setinfo).flags(COMMON).never_held().doc(
+            "connection",
+            "7.2.0",
+            "O(1)",
+            "Sets information specific to the client or connection.",
+        ),
+        Spec::control("client|setname", 3, setname).flags(COMMON).never_held().doc(
+            "connection",
+            "2.6.9",
+            "O(1)",
+            "Sets the connection name.",
+        ),
+        Spec::control("client|tracking", -3, tracking).flags(COMMON).never_held().doc(
+            "connection",
+            "6.0.0",
+            "O(1). Some options may introduce additional complexity.",
+            "Controls server-assisted client-side caching for the connection.",
+        ),
+        Spec::control("client|trackinginfo", 2, trackinginfo).flags(COMMON).never_held().doc(
+            "connection",
+            "6.2.0",
+            "O(1)",
+            "Returns information about server-assisted client-side caching for the connection.",
+        ),
+        Spec::control("client|unblock", -3, unblock).flags(ADMIN).never_held().doc(
+            "connection",
+            "5.0.0",
+            "O(log N) where N is the number of client connections",
+            "Unblocks a client blocked by a blocking command from a different connection.",
+        ),
+        pause::CLIENT_UNPAUSE,
+    ],
+)
+.doc("connection", "2.4.0", "Depends on subcommand.", "A container for client connection commands.")];
+
+/// A connection's name as it may be: no spaces, line ends or other characters below `!` or above `~`. Empty clears it.
+pub fn checked_name(name: &[u8]) -> Result<Option<Box<str>>, ReplyError> {
+    const BAD: ReplyError = ReplyError::fixed(
+        "ERR Client names cannot contain spaces, newlines or special characters.",
+    );
+    checked_text(name, BAD)
+}
+
+fn checked_text(text: &[u8], bad: ReplyError) -> Result<Option<Box<str>>, ReplyError> {
+    if text.iter().any(|byte| !(b'!'..=b'~').contains(byte)) {
+        return Err(bad);
+    }
+    let text = std::str::from_utf8(text).map_err(|_| bad)?;
+    Ok((!text.is_empty()).then(|| text.into()))
+}
+
+fn id(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    let id = ctx.session().id;
+    ctx.reply.int(id as i64);
+    Ok(())
+}
+
+fn getname(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    let name = ctx.session().name.clone();
+    ctx.reply.bulk_or_null(name.as_deref().map(str::as_bytes));
+    Ok(())
+}
+
+fn setname(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    ctx.session().name = checked_name(args.at(2))?;
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn setinfo(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    let bad = |what: &str| {
+        ReplyError::new(format!(
+            "ERR {what} cannot contain spaces, newlines or special characters."
+        ))
+    };
+    if args.is(2, "lib-name") {
+        ctx.session().lib_name = checked_text(args.at(3), bad("lib-name"))?;
+    } else if args.is(2, "lib-ver") {
+        ctx.session().lib_version = checked_text(args.at(3), bad("lib-ver"))?;
+    } else {
+        let option = String::from_utf8_lossy(args.at(2)).into_owned();
+        return Err(ReplyError::new(format!("ERR Unrecognized option '{option}'")).into());
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn on_off(args: Args<'_>, at: usize) -> Result<bool, ReplyError> {
+    match () {
+        () if args.is(at, "on") => Ok(true),
+        () if args.is(at, "off") => Ok(false),
+        () => Err(SYNTAX),
+    }
+}
+
+fn no_evict(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    let on = on_off(args, 2)?;
+    ctx.session().set(Flag::NoEvict, on);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn no_touch(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    let on = on_off(args, 2)?;
+    ctx.session().set(Flag::NoTouch, on);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn reply(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    let session = ctx.session();
+    if args.is(2, "on") {
+        session.reply_mode = ReplyMode::On;
+        session.skip_this_reply = false;
+        ctx.reply.ok();
+    } else if args.is(2, "off") {
+        session.reply_mode = ReplyMode::Off;
+    } else if args.is(2, "skip") {
+        if session.reply_mode != ReplyMode::Off {
+            session.reply_mode = ReplyMode::SkipNext;
+        }
+    } else {
+        return Err(SYNTAX.into());
+    }
+    Ok(())
+}
+
+/// Client-side caching is not offered: switching it on is an error, switching it off changes nothing as in Redis.
+fn tracking(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    if on_off(args, 2)? {
+        return Err(
+            ReplyError::fixed("ERR CLIENT TRACKING is not supported by this server").into(),
+        );
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn caching(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    let _ = (ctx, args);
+    Err(ReplyError::fixed(
+        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
+    )
+    .into())
+}
+
+fn getredir(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    ctx.reply.int(-1);
+    Ok(())
+}
+
+fn trackinginfo(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    ctx.reply.map(3);
+    ctx.reply.bulk(b"flags");
+    ctx.reply.set(1);
+    ctx.reply.bulk(b"off");
+    ctx.reply.bulk(b"redirect");
+    ctx.reply.int(-1);
+    ctx.reply.bulk(b"prefixes");
+    ctx.reply.array(0);
+    Ok(())
+}
+
+fn unblock(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    const REASON: ReplyError =
+        ReplyError::fixed("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    const UNBLOCKED: ReplyError =
+        ReplyError::fixed("UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    let with_error = match args.len() {
+        3 => false,
+        4 if args.is(3, "timeout") => false,
+        4 if args.is(3, "error") => true,
+        4 => return Err(REASON.into()),
+        _ => return Err(super::subcommand_syntax("CLIENT", args.at(1)).into()),
+    };
+    let id = parse_i64(args.at(2)).ok_or(error::NOT_AN_INTEGER)?;
+    let target = u64::try_from(id)
+        .ok()
+        .and_then(|id| ctx.node.clients.key_of_id(id));
+    // A client that a pause holds back is not blocked by its own command: 0, and nothing changes.
+    let waits = target
+        .and_then(|key| ctx.node.clients.get(key))
+        .and_then(Client::parked)
+        .is_some_and(|parked| {
+            parked.on_timeout.is_some()
+                && ctx.node.waiting.reason(parked.ticket) == Some(Reason::Keys)
+        });
+    let Some(key) = target.filter(|_| waits) else {
+        ctx.reply.int(0);
+        return Ok(());
+    };
+    let group = ctx.node.view.dependency();
+    if with_error {
+        dispatch::unblock_with_error(ctx.node, key, &UNBLOCKED);
+    } else {
+        dispatch::time_out(ctx.node, key);
+    }
+    ctx.node.view.depend_on(group);
+    ctx.reply.int(1);
+    Ok(())
+}
+
+/// Which clients CLIENT LIST and CLIENT KILL are about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum ClientType {
+    Normal,
+    Primary,
+    Replica,
+    Pubsub,
+}
+
+fn client_type(name: &[u8]) -> Result<ClientType, ReplyError> {
+    let types = [
+        ("normal", ClientType::Normal),
+        ("master", ClientType::Primary),
+        ("slave", ClientType::Replica),
+        ("replica", ClientType::Replica),
+        ("pubsub", ClientType::Pubsub),
+    ];
+    let found = types
+        .iter()
+        .find(|(word, _)| name.eq_ignore_ascii_case(word.as_bytes()));
+    found.map(|(_, kind)| *kind).ok_or_else(|| {
+        ReplyError::new(format!(
+            "ERR Unknown client type '{}'",
+            String::from_utf8_lossy(name)
+        ))
+    })
+}
+
+fn type_of(client: &Client) -> ClientType {
+    match client.output_class() {
+        OutputClass::Normal => ClientType::Normal,
+        OutputClass::Replica => ClientType::Replica,
+        OutputClass::Pubsub => ClientType::Pubsub,
+    }
+}
+
+fn list(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    let mut kind = None;
+    let mut ids = None;
+    if args.len() == 4 && args.is(2, "type") {
+        kind = Some(client_type(args.at(3))?);
+    } else if args.len() > 3 && args.is(2, "id") {
+        let mut wanted = Vec::new();
+        for arg in args.from(3).iter() {
+            wanted.push(parse_i64(arg).ok_or(ReplyError::fixed("ERR Invalid client ID"))?);
+        }
+        ids = Some(wanted);
+    } else if args.len() != 2 {
+        return Err(SYNTAX.into());
+    }
+    let mut text = String::new();
+    match ids {
+        Some(ids) => {
+            for id in ids {
+                let key = u64::try_from(id)
+                    .ok()
+                    .and_then(|id| ctx.node.clients.key_of_id(id));
+                if let Some(client) = key.and_then(|key| ctx.node.clients.get(key)) {
+                    describe(ctx.node, client, &mut text);
+                    text.push('\n');
+                }
+            }
+        }
+        None => {
+            let mut clients: Vec<&Client> = ctx.node.clients.iter().collect();
+            clients.sort_by_key(|client| client.id);
+            for client in clients
+                .into_iter()
+                .filter(|client| kind.is_none_or(|kind| kind == type_of(client)))
+            {
+                describe(ctx.node, client, &mut text);
+                text.push('\n');
+            }
+        }
+    }
+    ctx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+fn info(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    let mut text = String::new();
+    if let Some(client) = ctx.node.clients.get(ctx.client) {
+        describe(ctx.node, client, &mut text);
+    }
+    text.push('\n');
+    ctx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// One line of CLIENT LIST, in redis-server 7.0's order of fields and with 7.2's `lib-name` and `lib-ver`.
+fn describe(node: &crate::node::Node, client: &Client, text: &mut String) {
+    use std::fmt::Write;
+    let mut flags = String::new();
+    for (flag, letter) in [
+        (Flag::Monitor, 'O'),
+        (Flag::NoEvict, 'e'),
+        (Flag::NoTouch, 'T'),
+        (Flag::UnixSocket, 'U'),
+    ] {
+        if client.has(flag) {
+            flags.push(letter);
+        }
+    }
+    if client.is_subscriber() {
+        flags.push('P');
+    }
+    if client.transaction.is_some() {
+        flags.push('x');
+    }
+    if matches!(client.state, State::Parked(_)) {
+        flags.push('b');
+    }
+    if client.watch.as_ref().is_some_and(|watch| watch.is_dirty) {
+        flags.push('d');
+    }
+    if client.has(Flag::CloseAfterReply) {
+        flags.push('c');
+    }
+    if client.has(Flag::CloseNow) {
+        flags.push('A');
+    }
+    if flags.is_empty() {
+        flags.push('N');
+    }
+    let subscriptions = client.subscriptions.as_deref();
+    let queued = client
+        .transaction
+        .as_ref()
+        .map_or(-1, |transaction| transaction.queue.len() as i64);
+    let multi_bytes = client
+        .transaction
+        .iter()
+        .flat_map(|transaction| &transaction.queue);
+    let multi_bytes: usize = multi_bytes.map(|queued| queued.args.heap_bytes()).sum();
+    let parked_bytes = client.parked().map_or(0, |parked| parked.args.heap_bytes());
+    let now = node.now();
+    let _ = write!(
+        text,
+        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} \
+         qbuf-free={} argv-mem={} multi-mem={} rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={} events=r cmd={} user=default \
+         redir=-1 resp={} lib-name={} lib-ver={}",
+        client.id,
+        client.peer.addr,
+        client.peer.laddr,
+        client.peer.fd,
+        client.name.as_deref().unwrap_or(""),
+        now.since(client.created) / 1000,
+        now.since(client.last_interaction) / 1000,
+        flags,
+        client.db.0,
+        subscriptions.map_or(0, |all| all.channels.len()),
+        subscriptions.map_or(0, |all| all.patterns.len()),
+        subscriptions.map_or(0, |all| all.shard_channels.len()),
+        queued,
+        client.input.buf.len(),
+        client.input.buf.capacity() - client.input.buf.len(),
+        parked_bytes,
+        multi_bytes,
+        client.output.pending_bytes(),
+        client.output.heap_bytes(),
+        client.heap_bytes(),
+        client
+            .last_command
+            .map_or("NULL", |command| command.spec.name),
+        if client.proto == Proto::Resp3 { 3 } else { 2 },
+        client.lib_name.as_deref().unwrap_or(""),
+        client.lib_version.as_deref().unwrap_or(""),
+    );
+}
+
+/// What CLIENT KILL was asked to match.
+#[derive(Default)]
+struct KillFilter<'a> {
+    addr: Option<&'a [u8]>,
+    laddr: Option<&'a [u8]>,
+    id: Option<u64>,
+    kind: Option<ClientType>,
+    user: Option<&'a [u8]>,
+    skip_me: bool,
+}
+
+fn kill(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    let me = ctx.client;
+    if args.len() == 3 {
+        // The old form: exactly one address, an error when nobody has it, and oneself included.
+        let filter = KillFilter {
+            addr: Some(args.at(2)),
+            ..KillFilter::default()
+        };
+        if kill_matching(ctx, &filter, me) == 0 {
+            return Err(ReplyError::fixed("ERR No such client").into());
+        }
+        ctx.reply.ok();
+        return Ok(());
+    }
+    let filter = kill_filter(args)?;
+    let killed = kill_matching(ctx, &filter, me);
+    ctx.reply.count(killed);
+    Ok(())
+}
+
+fn kill_filter<'a>(args: Args<'a>) -> Result<KillFilter<'a>, ReplyError> {
+    let mut filter = KillFilter {
+        skip_me: true,
+        ..KillFilter::default()
+    };
+    let mut at = 2;
+    while at < args.len() {
+        let Some(value) = args.get(at + 1) else {
+            return Err(SYNTAX);
+        };
+        if args.is(at, "id") {
+            let id = parse_i64(value).filter(|&id| id > 0);
+            filter.id =
+                Some(id.ok_or(ReplyError::fixed("ERR client-id should be greater than 0"))? as u64);
+        } else if args.is(at, "type") {
+            filter.kind = Some(client_type(value)?);
+        } else if args.is(at, "addr") {
+            filter.addr = Some(value);
+        } else if args.is(at, "laddr") {
+            filter.laddr = Some(value);
+        } else if args.is(at, "user") {
+            if value != b"default" {
+                let user = String::from_utf8_lossy(value).into_owned();
+                return Err(ReplyError::new(format!("ERR No such user '{user}'")));
+            }
+            filter.user = Some(value);
+        } else if args.is(at, "skipme") {
+            filter.skip_me = match () {
+                () if value.eq_ignore_ascii_case(b"yes") => true,
+                () if value.eq_ignore_ascii_case(b"no") => false,
+                () => return Err(SYNTAX),
+            };
+        } else {
+            return Err(SYNTAX);
+        }
+        at += 2;
+    }
+    Ok(filter)
+}
+
+fn kill_matching(ctx: &mut ControlCtx<'_>, filter: &KillFilter<'_>, me: ClientKey) -> usize {
+    let matches = |client: &&Client| {
+        filter
+            .addr
+            .is_none_or(|addr| client.peer.addr.as_bytes() == addr)
+            && filter
+                .laddr
+                .is_none_or(|laddr| client.peer.laddr.as_bytes() == laddr)
+            && filter.id.is_none_or(|id| client.id == id)
+            && filter.kind.is_none_or(|kind| type_of(client) == kind)
+            && filter.user.is_none_or(|_| client.has(Flag::Authenticated))
+            && !(filter.skip_me && client.key == me)
+    };
+    let victims: Vec<ClientKey> = ctx
+        .node
+        .clients
+        .iter()
+        .filter(matches)
+        .map(|client| client.key)
+        .collect();
+    for &victim in &victims {
+        if victim == me {
+            ctx.node.close_after_reply(victim);
+        } else {
+            ctx.node.close_now(victim);
+        }
+    }
+    victims.len()
+}
+
+fn help(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    super::help(ctx.reply, "CLIENT", HELP);
+    Ok(())
+}
+
+const HELP: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Enable/disable tracking of the keys for next command in OPTIN/OPTOUT modes.",
+    "GETREDIR",
+    "    Return the client ID we are redirecting to when tracking is enabled.",
+    "GETNAME",
+    "    Return the name of the current connection.",
+    "ID",
+    "    Return the ID of the current connection.",
+    "INFO",
+    "    Return information about the current client connection.",
+    "KILL <ip:port>",
+    "    Kill connection made from <ip:port>.",
+    "KILL <option> <value> [<option> <value> [...]]",
+    "    Kill connections. Options are:",
+    "    * ADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made from the specified address",
+    "    * LADDR (<ip:port>|<unixsocket>:0)",
+    "      Kill connections made to specified local address",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Kill connections by type.",
+    "    * USER <username>",
+    "      Kill connections authenticated by <username>.",
+    "    * SKIPME (YES|NO)",
+    "      Skip killing current connection (default: yes).",
+    "LIST [options ...]",
+    "    Return information about client connections. Options:",
+    "    * TYPE (NORMAL|MASTER|REPLICA|PUBSUB)",
+    "      Return clients of specified type.",
+    "UNPAUSE",
+    "    Stop the current client pause, resuming traffic.",
+    "PAUSE <timeout> [WRITE|ALL]",
+    "    Suspend all, or just write, clients for <timeout> milliseconds.",
+    "REPLY (ON|OFF|SKIP)",
+    "    Control the replies sent to the current connection.",
+    "SETNAME <name>",
+    "    Assign the name <name> to the current connection.",
+    "SETINFO <option> <value>",
+    "    Set client meta attr. Options are lib-name and lib-ver.",
+    "UNBLOCK <clientid> [TIMEOUT|ERROR]",
+    "    Unblock the specified blocked client.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Control server assisted client side caching.",
+    "TRACKINGINFO",
+    "    Report tracking status for the current connection.",
+    "NO-EVICT (ON|OFF)",
+    "    Protect current client connection from eviction.",
+    "NO-TOUCH (ON|OFF)",
+    "    Will not touch LRU/LFU stats when this mode is on.",
+];

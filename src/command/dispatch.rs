@@ -1,0 +1,489 @@
+//! From arguments to a reply: look-up, gate, transaction queue, the handler on a savepoint of the view, and what follows
+//! from its outcome. A parked command comes through here again from the start.
+
+use super::context::{ControlCtx, DataCtx, Rng};
+use super::gate::{self, Candidate, Verdict};
+use super::halt::{Halt, KeyWait, Wait};
+use super::spec::Handler;
+use super::table::{self, Command};
+use super::{monitor, transactions};
+use crate::client::waiting::{Reason, Ticket};
+use crate::client::{ClientKey, Parked, ReplyMode, State};
+use crate::clock::{MonoMs, Turn};
+use crate::error::ReplyError;
+use crate::node::{Node, Request, WorkerJob};
+use crate::resp::{Args, Reply};
+use crate::storage::store::Store;
+
+/// Restarts on a worker's outdated answer after which a command finishes on what it has.
+const WORKER_RESTARTS_MAX: u32 = 2;
+
+/// How a command is evaluated: fresh, or again after it waited.
+pub struct Evaluation {
+    pub turn: Turn,
+    pub seed: u64,
+    /// It waited for keys before.
+    pub resumed: bool,
+}
+
+/// Runs the command that `key` sent, or queues it, or parks the client.
+pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
+    let now = node.now();
+    if let Some(client) = node.clients.get_mut(key) {
+        client.last_interaction = now;
+        client.skip_this_reply = client.reply_mode == ReplyMode::SkipNext;
+        if client.skip_this_reply {
+            client.reply_mode = ReplyMode::On;
+        }
+    }
+    let command = match find(args) {
+        Ok(command) => command,
+        Err(error) => return reject(node, key, None, error),
+    };
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    client.last_command = Some(command);
+    match judge(node, key, command, args) {
+        Verdict::Pass => {}
+        Verdict::Reject(error) => return reject(node, key, Some(command), error),
+        Verdict::Postpone(reason) => {
+            if reason == Reason::Paused {
+                node.stats.paused_commands += 1;
+            }
+            let parked = new_parked(node, command, args);
+            park(node, key, parked, None, reason);
+            return;
+        }
+    }
+    if transactions::queue(node, key, command, args) {
+        return;
+    }
+    let turn = node.turn;
+    let seed = node.rng.next_u64();
+    run(
+        node,
+        key,
+        command,
+        args,
+        Evaluation {
+            turn,
+            seed,
+            resumed: false,
+        },
+        None,
+    );
+    serve_written_keys(node);
+}
+
+/// Evaluates a parked command again, from the first check.
+pub fn resume(node: &mut Node, key: ClientKey) {
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    let State::Parked(parked) = std::mem::take(&mut client.state) else {
+        return;
+    };
+    let args = parked.args.clone();
+    match judge(node, key, parked.command, args.as_args()) {
+        Verdict::Pass => {}
+        Verdict::Reject(error) => {
+            leave_list(node, key, &parked);
+            reject(node, key, Some(parked.command), error);
+            return node.list_input(key);
+        }
+        Verdict::Postpone(reason) => {
+            let ticket = parked.ticket;
+            park(node, key, parked, Some(ticket), reason);
+            return;
+        }
+    }
+    // A worker's answer belongs to the time at which it was asked for; everything else happens now.
+    let turn = if parked.pinned.is_some() {
+        parked.turn
+    } else {
+        node.turn
+    };
+    let evaluation = Evaluation {
+        turn,
+        seed: parked.seed,
+        resumed: !parked.keys.is_empty(),
+    };
+    run(
+        node,
+        key,
+        parked.command,
+        args.as_args(),
+        evaluation,
+        Some(parked),
+    );
+}
+
+/// Evaluates the commands whose keys were written, until none is due: right after the command that wrote, as Redis does.
+pub fn serve_written_keys(node: &mut Node) {
+    while let Some((_, key)) = node.waiting.next_due_key() {
+        resume(node, key);
+    }
+}
+
+/// The parked command of `key` has come to the end of its own time.
+pub fn time_out(node: &mut Node, key: ClientKey) {
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    let State::Parked(parked) = std::mem::take(&mut client.state) else {
+        return;
+    };
+    let proto = client.proto;
+    leave_list(node, key, &parked);
+    let mut reply = node.take_reply(proto);
+    match parked.on_timeout {
+        Some(super::halt::OnTimeout::Null) => reply.null(),
+        Some(super::halt::OnTimeout::NullArray) | None => reply.null_array(),
+    }
+    finish_reply(node, key, reply);
+    node.list_input(key);
+}
+
+/// Ends the wait of `key` with an error (CLIENT UNBLOCK ... ERROR, a change of role).
+pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    let State::Parked(parked) = std::mem::take(&mut client.state) else {
+        return;
+    };
+    let proto = client.proto;
+    leave_list(node, key, &parked);
+    let mut reply = node.take_reply(proto);
+    reply.error(error);
+    finish_reply(node, key, reply);
+    node.list_input(key);
+}
+
+/// The command and, for a container, the subcommand that `args` name.
+pub fn find(args: Args<'_>) -> Result<&'static Command, ReplyError> {
+    let Some(command) = table::lookup(args.at(0)) else {
+        return Err(unknown_command(args));
+    };
+    if !matches!(command.spec.handler, Handler::Container) || args.len() < 2 {
+        return Ok(command);
+    }
+    command.subcommand(args.at(1)).ok_or_else(|| {
+        let sub = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
+        let name = command.spec.name.to_ascii_uppercase();
+        ReplyError::new(format!("ERR unknown subcommand '{sub}'. Try {name} HELP."))
+    })
+}
+
+fn unknown_command(args: Args<'_>) -> ReplyError {
+    let mut text = b"ERR unknown command '".to_vec();
+    let name = args.at(0);
+    text.extend_from_slice(&name[..name.len().min(128)]);
+    text.extend_from_slice(b"', with args beginning with: ");
+    let mut shown = 0;
+    for arg in args.from(1).iter() {
+        if shown >= 128 {
+            break;
+        }
+        text.push(b'\'');
+        let part = &arg[..arg.len().min(128 - shown)];
+        text.extend_from_slice(part);
+        text.extend_from_slice(b"' ");
+        shown += part.len() + 3;
+    }
+    ReplyError::new(text)
+}
+
+fn judge(node: &Node, key: ClientKey, command: &'static Command, args: Args<'_>) -> Verdict {
+    let Some(client) = node.clients.get(key) else {
+        return Verdict::Pass;
+    };
+    let (class, held_by_pause_all) = transactions::class_of(client, command, args);
+    gate::check(
+        node,
+        client,
+        &Candidate {
+            command,
+            args,
+            class,
+            held_by_pause_all,
+        },
+    )
+}
+
+/// Runs a handler on a savepoint and deals with its outcome. `parked` is what it waited with, if it did.
+fn run(
+    node: &mut Node,
+    key: ClientKey,
+    command: &'static Command,
+    args: Args<'_>,
+    evaluation: Evaluation,
+    mut parked: Option<Parked>,
+) {
+    let Some(client) = node.clients.get(key) else {
+        return;
+    };
+    let mut reply = node_reply(&mut node.scratch, client.proto);
+    let mark = node.view.begin_command();
+    if let Some(pinned) = parked.as_mut().and_then(|parked| parked.pinned.take()) {
+        node.view.pinned.push(*pinned);
+    }
+    let noted = (
+        node.changes.keys.len(),
+        node.changes.flushed.len(),
+        node.changes.events.len(),
+        node.changes.count,
+    );
+    if !node.monitors.is_empty() {
+        monitor::feed(node, key, command, args);
+    }
+    let began_us = node.clock.turn().mono_us;
+    let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
+    let took_us = node.clock.turn().mono_us - began_us;
+    node.view.pinned.clear();
+    match result {
+        Ok(()) => {
+            node.stats.executed(command, took_us, false);
+            super::slowlog::note(node, key, args, took_us);
+        }
+        Err(Halt::Error(error)) => {
+            node.view.undo(mark);
+            node.forget_changes(noted.0, noted.1, noted.2, noted.3);
+            reply.truncate(0);
+            reply.error(&error);
+            node.stats.executed(command, took_us, true);
+            node.stats.error(error.code());
+            super::slowlog::note(node, key, args, took_us);
+        }
+        Err(Halt::Wait(wait)) => {
+            node.view.undo(mark);
+            node.forget_changes(noted.0, noted.1, noted.2, noted.3);
+            node.give_back(reply);
+            let mut parked = parked.unwrap_or_else(|| new_parked(node, command, args));
+            parked.seed = evaluation.seed;
+            parked.turn = evaluation.turn;
+            let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
+            return wait_for(node, key, parked, ticket, wait);
+        }
+    }
+    if let Some(parked) = &parked {
+        leave_list(node, key, parked);
+        node.list_input(key);
+    }
+    let group = node.view.dependency();
+    node.apply_changes(group);
+    finish_reply(node, key, reply);
+}
+
+/// Calls the handler; in EXEC, `reply` already holds the replies of the commands before.
+pub fn invoke(
+    node: &mut Node,
+    key: ClientKey,
+    command: &'static Command,
+    args: Args<'_>,
+    evaluation: &Evaluation,
+    reply: &mut Reply,
+    in_exec: bool,
+) -> super::Run {
+    match command.spec.handler {
+        Handler::Data(handler) => {
+            let db = node
+                .clients
+                .get(key)
+                .map(|client| client.db)
+                .unwrap_or_default();
+            let mut ctx = DataCtx {
+                store: Store {
+                    view: &mut node.view,
+                    db,
+                    codec: node.codec,
+                    turn: evaluation.turn,
+                    changes: &mut node.changes,
+                },
+                reply,
+                turn: evaluation.turn,
+                rng: Rng::new(evaluation.seed),
+                settings: &node.settings,
+                cursors: &mut node.cursors,
+                may_block: !in_exec,
+                resumed: evaluation.resumed,
+                key_counts: node.key_counts.as_ref(),
+            };
+            handler(&mut ctx, args)
+        }
+        Handler::Control(handler) => {
+            let mut ctx = ControlCtx {
+                node,
+                client: key,
+                reply,
+                turn: evaluation.turn,
+                in_exec,
+            };
+            handler(&mut ctx, args)
+        }
+        Handler::Container => Err(Halt::Error(crate::error::wrong_arity(command.spec.name))),
+    }
+}
+
+fn node_reply(scratch: &mut Vec<u8>, proto: crate::resp::Proto) -> Reply {
+    let mut buffer = std::mem::take(scratch);
+    buffer.clear();
+    Reply::with_buffer(proto, buffer)
+}
+
+fn reject(node: &mut Node, key: ClientKey, command: Option<&'static Command>, error: ReplyError) {
+    transactions::command_failed(node, key);
+    if let Some(command) = command {
+        node.stats.rejected(command);
+    }
+    node.stats.error(error.code());
+    let Some(proto) = node.clients.get(key).map(|client| client.proto) else {
+        return;
+    };
+    let mut reply = node.take_reply(proto);
+    reply.error(&error);
+    node.view.begin_command();
+    finish_reply(node, key, reply);
+}
+
+/// Delivers the reply, unless CLIENT REPLY says otherwise.
+pub(super) fn finish_reply(node: &mut Node, key: ClientKey, mut reply: Reply) {
+    let group = node.view.dependency();
+    if let Some(client) = node.clients.get(key)
+        && (client.reply_mode == ReplyMode::Off || client.skip_this_reply)
+    {
+        reply.truncate(0);
+    }
+    node.deliver_reply(key, reply, group);
+}
+
+fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Parked {
+    Parked {
+        ticket: Ticket::default(),
+        command,
+        args: args.to_owned(),
+        turn: node.turn,
+        seed: node.rng.next_u64(),
+        on_timeout: None,
+        deadline: None,
+        keys: Vec::new(),
+        pinned: None,
+        extra: None,
+    }
+}
+
+/// Parks `key` for what its handler waits for.
+fn wait_for(
+    node: &mut Node,
+    key: ClientKey,
+    mut parked: Parked,
+    ticket: Option<Ticket>,
+    wait: Wait,
+) {
+    match wait {
+        Wait::Keys(KeyWait {
+            keys,
+            timeout_ms,
+            on_timeout,
+        }) => {
+            if parked.on_timeout.is_none() {
+                parked.on_timeout = Some(on_timeout);
+                parked.deadline =
+                    timeout_ms.map(|ms| node.now().checked_add(ms).unwrap_or(MonoMs(u64::MAX)));
+                parked.keys = keys;
+            }
+            park(node, key, parked, ticket, Reason::Keys);
+        }
+        Wait::Scan(request) => {
+            let ticket = park(node, key, parked, ticket, Reason::Worker);
+            node.requests.push(Request::Work(WorkerJob::Scan {
+                client: key,
+                ticket,
+                request,
+            }));
+        }
+        Wait::KeyCount => {
+            park(node, key, parked, ticket, Reason::Worker);
+            node.requests.push(Request::Work(WorkerJob::CountKeys));
+        }
+    }
+}
+
+/// Puts `key` on the blocked list, in its old place when it has one.
+fn park(
+    node: &mut Node,
+    key: ClientKey,
+    mut parked: Parked,
+    ticket: Option<Ticket>,
+    reason: Reason,
+) -> Ticket {
+    let deadline = parked.deadline;
+    let db = node
+        .clients
+        .get(key)
+        .map(|client| client.db)
+        .unwrap_or_default();
+    let ticket = match ticket {
+        Some(ticket) => {
+            node.waiting.repark(ticket, reason, deadline);
+            ticket
+        }
+        None => node.waiting.park(key, reason, deadline),
+    };
+    for name in &parked.keys {
+        node.waiting.watch_key(ticket, db, name);
+    }
+    parked.ticket = ticket;
+    if let Some(client) = node.clients.get_mut(key) {
+        client.state = State::Parked(parked);
+    }
+    node.update_wants_keys();
+    ticket
+}
+
+fn leave_list(node: &mut Node, key: ClientKey, parked: &Parked) {
+    let db = node
+        .clients
+        .get(key)
+        .map(|client| client.db)
+        .unwrap_or_default();
+    for name in &parked.keys {
+        node.waiting.unwatch_key(parked.ticket, db, name);
+    }
+    node.waiting.remove(parked.ticket);
+    node.update_wants_keys();
+}
+
+/// A worker's answer for the parked command of `key`. An answer that writes have outdated is asked for again, at most
+/// [`WORKER_RESTARTS_MAX`] times.
+pub fn worker_answered(
+    node: &mut Node,
+    key: ClientKey,
+    ticket: Ticket,
+    pinned: crate::storage::scan::Pinned,
+    outdated: bool,
+) {
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    let State::Parked(parked) = &mut client.state else {
+        return;
+    };
+    if parked.ticket != ticket {
+        return;
+    }
+    let extra = parked.extra.get_or_insert_default();
+    if outdated && extra.worker_restarts < WORKER_RESTARTS_MAX {
+        extra.worker_restarts += 1;
+        let request = pinned.request;
+        node.requests.push(Request::Work(WorkerJob::Scan {
+            client: key,
+            ticket,
+            request,
+        }));
+        return;
+    }
+    parked.pinned = Some(Box::new(pinned));
+    node.waiting.make_due(ticket);
+}

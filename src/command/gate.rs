@@ -1,0 +1,198 @@
+//! The gate: the checks before a command runs, in order. The pause is the last one, so that every trivial error comes back
+//! at once; a command that was parked passes the whole gate again.
+
+use super::spec::{Class, Flags, KeySpec};
+use super::table::Command;
+use crate::client::waiting::Reason;
+use crate::client::{Client, Flag};
+use crate::error::{READONLY, ReplyError};
+use crate::node::{Node, Role};
+use crate::resp::{Args, Proto};
+use crate::text::crc::slot;
+
+/// What the gate says of a command.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    Pass,
+    Reject(ReplyError),
+    /// Not now: park the client.
+    Postpone(Reason),
+}
+
+/// What the checks look at. For EXEC, class and pause are those of the whole queue.
+pub struct Candidate<'a> {
+    pub command: &'static Command,
+    pub args: Args<'a>,
+    pub class: Class,
+    pub held_by_pause_all: bool,
+}
+
+type Check = fn(&Node, &Client, &Candidate<'_>) -> Verdict;
+
+/// The order, and why each stands before the next: Redis 7.0 `processCommand`, spec section 3.
+pub const CHECKS: &[(&str, Check)] = &[
+    // A wrong call is wrong for everybody: nothing about the server is told by it.
+    ("arity", arity),
+    // Who has not given the password learns nothing further.
+    ("auth", auth),
+    ("in-transaction", in_transaction),
+    // Where a key lives is told before what this node could do with it.
+    ("slot", slots),
+    // A disk that is full stops the writes of a primary; a replica would only say READONLY.
+    ("disk", disk),
+    ("role", role),
+    ("pubsub-context", pubsub_context),
+    // Waiting comes last of all: everything above is answered at once.
+    ("pause", pause),
+    ("stall", stall),
+];
+
+/// Runs the checks.
+pub fn check(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
+    for (_, check) in CHECKS {
+        match check(node, client, candidate) {
+            Verdict::Pass => {}
+            other => return other,
+        }
+    }
+    Verdict::Pass
+}
+
+fn arity(_: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+    if candidate.command.spec.accepts(candidate.args.len()) {
+        Verdict::Pass
+    } else {
+        Verdict::Reject(crate::error::wrong_arity(candidate.command.spec.name))
+    }
+}
+
+fn auth(_: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
+    const NO_AUTH: ReplyError = ReplyError::fixed("NOAUTH Authentication required.");
+    if client.has(Flag::Authenticated) || candidate.command.spec.flags.has(Flags::NO_AUTH) {
+        Verdict::Pass
+    } else {
+        Verdict::Reject(NO_AUTH)
+    }
+}
+
+fn in_transaction(_: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
+    const NOT_ALLOWED: ReplyError =
+        ReplyError::fixed("ERR Command not allowed inside a transaction");
+    if client.transaction.is_some() && candidate.command.spec.flags.has(Flags::NO_MULTI) {
+        Verdict::Reject(NOT_ALLOWED)
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn slots(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+    const CROSS_SLOT: ReplyError =
+        ReplyError::fixed("CROSSSLOT Keys in request don't hash to the same slot");
+    if !node.settings.cluster_enabled || matches!(candidate.command.spec.keys, KeySpec::None) {
+        return Verdict::Pass;
+    }
+    // Arguments that are wrong are the command's own to complain about.
+    let Ok(positions) = candidate.command.spec.key_positions(candidate.args) else {
+        return Verdict::Pass;
+    };
+    let mut slots = positions.iter().map(|&at| slot(candidate.args.at(at)));
+    let Some(first) = slots.next() else {
+        return Verdict::Pass;
+    };
+    if slots.all(|slot| slot == first) {
+        Verdict::Pass
+    } else {
+        Verdict::Reject(CROSS_SLOT)
+    }
+}
+
+fn disk(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+    match (&node.write_refusal, candidate.class) {
+        (Some(refusal), Class::Write) if node.role == Role::Primary => {
+            Verdict::Reject(refusal.clone())
+        }
+        _ => Verdict::Pass,
+    }
+}
+
+fn role(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+    if node.role == Role::Replica && candidate.class == Class::Write {
+        Verdict::Reject(READONLY)
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn pubsub_context(_: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
+    let name = candidate.command.spec.name;
+    let allowed = matches!(
+        name,
+        "ping"
+            | "subscribe"
+            | "ssubscribe"
+            | "psubscribe"
+            | "unsubscribe"
+            | "sunsubscribe"
+            | "punsubscribe"
+            | "quit"
+            | "reset"
+    );
+    if client.proto == Proto::Resp2 && client.is_subscriber() && !allowed {
+        return Verdict::Reject(ReplyError::new(format!(
+            "ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context"
+        )));
+    }
+    Verdict::Pass
+}
+
+fn pause(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
+    // Queuing in MULTI is not held back: it has no effect; EXEC is judged by what it holds.
+    let queues = client.transaction.is_some()
+        && !super::transactions::runs_at_once(candidate.command.spec.name);
+    if !queues
+        && node
+            .pause
+            .holds(candidate.class, candidate.held_by_pause_all)
+    {
+        Verdict::Postpone(Reason::Paused)
+    } else {
+        Verdict::Pass
+    }
+}
+
+fn stall(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
+    let queues = client.transaction.is_some()
+        && !super::transactions::runs_at_once(candidate.command.spec.name);
+    let must_wait = match candidate.class {
+        Class::Write => node.is_stalled || node.is_reopening,
+        Class::Read => node.is_reopening,
+        Class::MayReplicate | Class::Control => false,
+    };
+    if must_wait && !queues {
+        Verdict::Postpone(Reason::Stalled)
+    } else {
+        Verdict::Pass
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_pause_comes_after_every_check_that_answers_at_once() {
+        let names: Vec<&str> = super::CHECKS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(
+            names,
+            [
+                "arity",
+                "auth",
+                "in-transaction",
+                "slot",
+                "disk",
+                "role",
+                "pubsub-context",
+                "pause",
+                "stall"
+            ]
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! MONITOR: every command that is executed, shown to those who asked.
+
+use super::context::ControlCtx;
+use super::halt::Run;
+use super::spec::{Flags, Spec};
+use super::table::Command;
+use crate::client::{ClientKey, Flag};
+use crate::error::ReplyError;
+use crate::node::Node;
+use crate::resp::Args;
+use crate::text::quote;
+
+/// The declaration.
+pub const MONITOR: Spec = Spec::control("monitor", 1, monitor)
+    .flags(
+        Flags::ADMIN
+            .and(Flags::NOSCRIPT)
+            .and(Flags::LOADING)
+            .and(Flags::STALE),
+    )
+    .doc(
+        "server",
+        "1.0.0",
+        "",
+        "Listens for all requests received by the server in real-time.",
+    );
+
+fn monitor(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    if ctx.in_exec {
+        return Err(ReplyError::fixed("ERR MONITOR isn't allowed for DENY BLOCKING client").into());
+    }
+    let key = ctx.client;
+    if !ctx.session().has(Flag::Monitor) {
+        ctx.session().set(Flag::Monitor, true);
+        ctx.node.monitors.push(key);
+    }
+    ctx.reply.ok();
+    Ok(())
+}
+
+/// Shows `args` to every monitor. Administrative commands, and those that carry passwords, are not shown, as in Redis.
+pub fn feed(node: &mut Node, key: ClientKey, command: &'static Command, args: Args<'_>) {
+    if command.spec.flags.has(Flags::SKIP_MONITOR) || command.spec.flags.has(Flags::ADMIN) {
+        return;
+    }
+    let Some(client) = node.clients.get(key) else {
+        return;
+    };
+    let turn = node.clock.turn();
+    let mut line = format!(
+        "+{}.{:06} [{} {}]",
+        turn.unix_us / 1_000_000,
+        turn.unix_us % 1_000_000,
+        client.db.0,
+        client.peer.addr
+    )
+    .into_bytes();
+    for arg in args.iter() {
+        line.push(b' ');
+        quote::write_quoted(&mut line, arg);
+    }
+    line.extend_from_slice(b"\r\n");
+    // What is shown to another client depends on what this one was shown before.
+    let group = client.dependency.max(node.view.dependency());
+    for monitor in node.monitors.clone() {
+        if monitor != key {
+            node.deliver_message(monitor, &line, group);
+        }
+    }
+}

@@ -1,0 +1,357 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+//!
+//! EXEC runs its queue on one savepoint and in one record: all of it or none. It is judged by what it holds: a pause of writes holds back an EXEC
+//! that writes, not one that reads. Queuing itself is never held back.
+
+use super::context::ControlCtx;
+use super::dispatch::{self, Evaluation};
+use super::halt::{Halt, Run, Wait};
+use super::spec::{Class, Flags, KeySpec, Spec};
+use super::table::Command;
+use crate::client::transaction::{Queued, Transaction};
+use crate::client::{Client, ClientKey};
+use crate::error::ReplyError;
+use crate::node::Node;
+use crate::resp::Args;
+use crate::storage::store::Store;
+
+const MULTI: Spec = Spec::control("multi", 1, multi)
+    .flags(
+        Flags::NOSCRIPT
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::FAST)
+            .and(Flags::ALLOW_BUSY),
+    )
+    .never_held()
+    .doc("transactions", "1.2.0", "O(1)", "Starts a transaction.");
+
+const EXEC: Spec = Spec::control("exec", 1, exec)
+    .flags(
+        Flags::NOSCRIPT
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::SKIP_SLOWLOG),
+    )
+    .doc(
+        "transactions",
+        "1.2.0",
+        "Depends on commands in the transaction",
+        "Executes all commands in a transaction.",
+    );
+
+const DISCARD: Spec = Spec::control("discard", 1, discard)
+    .flags(
+        Flags::NOSCRIPT
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::FAST)
+            .and(Flags::ALLOW_BUSY),
+    )
+    .never_held()
+    .doc(
+        "transactions",
+        "2.0.0",
+        "O(N), when N is the number of queued commands",
+        "Discards a transaction.",
+    );
+
+const WATCH: Spec = Spec::control("watch", -2, watch)
+    .flags(
+        Flags::NOSCRIPT
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::FAST)
+            .and(Flags::ALLOW_BUSY),
+    )
+    .keys(KeySpec::Range {
+        first: 1,
+        last: -1,
+        step: 1,
+    })
+    .doc(
+        "transactions",
+        "2.2.0",
+        "O(1) for every key.",
+        "Monitors changes to keys to determine the execution of a transaction.",
+    );
+
+const UNWATCH: Spec = Spec::control("unwatch", 1, unwatch)
+    .flags(
+        Flags::NOSCRIPT
+            .and(Flags::LOADING)
+            .and(Flags::STALE)
+            .and(Flags::FAST)
+            .and(Flags::ALLOW_BUSY),
+    )
+    .never_held()
+    .doc(
+        "transactions",
+        "2.2.0",
+        "O(1)",
+        "Forgets about watched keys of a transaction.",
+    );
+
+/// The family.
+pub const SPECS: &[Spec] = &[MULTI, EXEC, DISCARD, WATCH, UNWATCH];
+
+/// Whether a command is executed although its client is inside MULTI.
+pub fn runs_at_once(name: &str) -> bool {
+    matches!(
+        name,
+        "exec" | "discard" | "multi" | "watch" | "quit" | "reset"
+    )
+}
+
+/// What the gate must think of `command` from this client: EXEC is what its queue is. A Sentinel's hello is held by no
+/// pause: it touches neither the WAL nor the stream, and without it Sentinel calls a paused primary down.
+pub fn class_of(client: &Client, command: &'static Command, args: Args<'_>) -> (Class, bool) {
+    let spec = command.spec;
+    if spec.name == "publish" && args.get(1) == Some(super::pubsub::SENTINEL_HELLO) {
+        return (Class::Control, false);
+    }
+    if spec.name != "exec" {
+        return (spec.class, spec.held_by_pause_all);
+    }
+    let queue = client
+        .transaction
+        .iter()
+        .flat_map(|transaction| &transaction.queue);
+    let mut class = Class::Control;
+    let mut held = false;
+    for queued in queue {
+        let (queued_class, queued_held) = class_of(client, queued.command, queued.args.as_args());
+        held |= queued_held;
+        class = match (class, queued_class) {
+            (Class::Write, _) | (_, Class::Write) => Class::Write,
+            (Class::MayReplicate, _) | (_, Class::MayReplicate) => Class::MayReplicate,
+            (Class::Read, _) | (_, Class::Read) => Class::Read,
+            (Class::Control, Class::Control) => Class::Control,
+        };
+    }
+    (class, held)
+}
+
+/// Queues the command if its client is inside MULTI; returns whether it did.
+pub fn queue(node: &mut Node, key: ClientKey, command: &'static Command, args: Args<'_>) -> bool {
+    let Some(client) = node.clients.get_mut(key) else {
+        return false;
+    };
+    let Some(transaction) = &mut client.transaction else {
+        return false;
+    };
+    if runs_at_once(command.spec.name) {
+        return false;
+    }
+    transaction.queue.push(Queued {
+        command,
+        args: args.to_owned(),
+    });
+    let proto = client.proto;
+    let mut reply = node.take_reply(proto);
+    reply.simple("QUEUED");
+    node.view.begin_command();
+    dispatch::finish_reply(node, key, reply);
+    true
+}
+
+/// A command could not be queued: EXEC will refuse.
+pub fn command_failed(node: &mut Node, key: ClientKey) {
+    if let Some(transaction) = node
+        .clients
+        .get_mut(key)
+        .and_then(|client| client.transaction.as_mut())
+    {
+        transaction.has_errors = true;
+    }
+}
+
+fn multi(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    if ctx.session().transaction.is_some() {
+        return Err(ReplyError::fixed("ERR MULTI calls can not be nested").into());
+    }
+    ctx.session().transaction = Some(Box::new(Transaction::default()));
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn discard(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    if ctx.session().transaction.take().is_none() {
+        return Err(ReplyError::fixed("ERR DISCARD without MULTI").into());
+    }
+    ctx.node.unwatch(ctx.client);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn watch(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    if ctx.session().transaction.is_some() {
+        return Err(ReplyError::fixed("ERR WATCH inside MULTI is not allowed").into());
+    }
+    let db = ctx.session().db;
+    for key in args.from(1).iter() {
+        let watch = ctx.session().watch.get_or_insert_default();
+        if watch
+            .keys
+            .iter()
+            .any(|(at, name, _)| *at == db && **name == *key)
+        {
+            continue;
+        }
+        let turn = ctx.turn;
+        let node = &mut *ctx.node;
+        let mut store = Store {
+            view: &mut node.view,
+            db,
+            codec: node.codec,
+            turn,
+            changes: &mut node.changes,
+        };
+        let existed = store.header(key)?.is_some();
+        node.watches.add(db, key, ctx.client);
+        ctx.session()
+            .watch
+            .get_or_insert_default()
+            .keys
+            .push((db, key.into(), existed));
+    }
+    ctx.node.update_wants_keys();
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn unwatch(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    ctx.node.unwatch(ctx.client);
+    ctx.reply.ok();
+    Ok(())
+}
+
+fn exec(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    let Some(transaction) = ctx.session().transaction.take() else {
+        return Err(ReplyError::fixed("ERR EXEC without MULTI").into());
+    };
+    if transaction.has_errors {
+        ctx.node.unwatch(ctx.client);
+        return Err(ReplyError::fixed(
+            "EXECABORT Transaction discarded because of previous errors.",
+        )
+        .into());
+    }
+    if is_watch_broken(ctx)? {
+        ctx.node.unwatch(ctx.client);
+        ctx.reply.null_array();
+        return Ok(());
+    }
+    let watch = ctx.session().watch.take();
+    let result = run_queue(ctx, &transaction);
+    // Parked as a whole: it must find everything as it was when it runs again.
+    ctx.session().watch = watch;
+    match result {
+        Err(halt @ Halt::Wait(_)) => {
+            ctx.session().transaction = Some(transaction);
+            Err(halt)
+        }
+        other => {
+            ctx.node.unwatch(ctx.client);
+            other
+        }
+    }
+}
+
+/// Whether a watched key was changed, or has expired since it was watched.
+fn is_watch_broken(ctx: &mut ControlCtx<'_>) -> Run<bool> {
+    let Some(watch) = ctx.session().watch.take() else {
+        return Ok(false);
+    };
+    let mut broken = watch.is_dirty;
+    for (db, key, existed) in &watch.keys {
+        if broken {
+            break;
+        }
+        let turn = ctx.turn;
+        let node = &mut *ctx.node;
+        let mut store = Store {
+            view: &mut node.view,
+            db: *db,
+            codec: node.codec,
+            turn,
+            changes: &mut node.changes,
+        };
+        broken = *existed && store.header(key)?.is_none();
+    }
+    ctx.session().watch = Some(watch);
+    Ok(broken)
+}
+
+fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
+    // What has effects beyond the view cannot be run twice: such a queue reads on the loop, however long.
+    let may_wait = transaction
+        .queue
+        .iter()
+        .all(|queued| matches!(queued.command.spec.class, Class::Read | Class::Write));
+    ctx.node.view.set_scans_may_wait(may_wait);
+    ctx.reply.array(transaction.queue.len());
+    let mut result = Ok(());
+    for queued in &transaction.queue {
+        result = run_queued(ctx, queued);
+        if result.is_err() {
+            break;
+        }
+    }
+    ctx.node.view.set_scans_may_wait(true);
+    result
+}
+
+fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
+    let mark = ctx.node.view.mark();
+    let changes = &ctx.node.changes;
+    let noted = (
+        changes.keys.len(),
+        changes.flushed.len(),
+        changes.events.len(),
+        changes.count,
+    );
+    let written = ctx.reply.len();
+    let evaluation = Evaluation {
+        turn: ctx.turn,
+        seed: ctx.node.rng.next_u64(),
+        resumed: false,
+    };
+    let began_us = ctx.node.clock.turn().mono_us;
+    if !ctx.node.monitors.is_empty() {
+        super::monitor::feed(ctx.node, ctx.client, queued.command, queued.args.as_args());
+    }
+    let args = queued.args.as_args();
+    let result = dispatch::invoke(
+        ctx.node,
+        ctx.client,
+        queued.command,
+        args,
+        &evaluation,
+        ctx.reply,
+        true,
+    );
+    let took_us = ctx.node.clock.turn().mono_us - began_us;
+    let error = match result {
+        Ok(()) => {
+            ctx.node.stats.executed(queued.command, took_us, false);
+            super::slowlog::note(ctx.node, ctx.client, args, took_us);
+            ctx.reply.proto = ctx.session().proto;
+            return Ok(());
+        }
+        Err(Halt::Wait(wait @ (Wait::Scan(_) | Wait::KeyCount))) => return Err(Halt::Wait(wait)),
+        // A handler that may not block does not ask to wait for keys.
+        Err(Halt::Wait(Wait::Keys(_))) => {
+            ReplyError::fixed("ERR this command cannot wait inside a transaction")
+        }
+        Err(Halt::Error(error)) => error,
+    };
+    ctx.node.view.undo(mark);
+    ctx.node.forget_changes(noted.0, noted.1, noted.2, noted.3);
+    ctx.reply.truncate(written);
+    ctx.reply.error(&error);
+    ctx.node.stats.executed(queued.command, took_us, true);
+    ctx.node.stats.error(error.code());
+    super::slowlog::note(ctx.node, ctx.client, args, took_us);
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The node: everything that the loop owns except sockets and threads. Commands change it; the server drives it.
+//!
+//! It wires parts that each have a small face ([`View`], [`Pause`], [`Waiting`], [`PubSub`] ...) and holds what concerns more than
+//! one of them: giving replies and messages to clients, closing clients, and what a change of keys sets off.
+
+mod changes;
+mod delivery;
+mod requests;
+pub mod stats;
+
+pub use requests::{Request, ShutdownRequest, WorkerJob};
+
+use crate::client::transaction::Watches;
+use crate::client::waiting::Waiting;
+use crate::client::{ClientKey, Clients};
+use crate::clock::{Clock, MonoMs, Turn};
+use crate::command::context::{DataSettings, EncodingThresholds, Rng};
+use crate::command::cursors::Cursors;
+use crate::config::Config;
+use crate::error::ReplyError;
+use crate::pause::Pause;
+use crate::pubsub::PubSub;
+use crate::resp::reply::{Proto, Reply};
+use crate::storage::counting::KeyCounts;
+use crate::storage::keys::KeyCodec;
+use crate::storage::seq::Seq;
+use crate::storage::store::Changes;
+use crate::storage::view::View;
+use stats::Stats;
+
+/// What this node is. Only primaries exist so far; the role check of the gate reads it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    Primary,
+    Replica,
+}
+
+/// The state of one server.
+pub struct Node {
+    pub config: Config,
+    pub settings: DataSettings,
+    pub clock: Box<dyn Clock>,
+    /// The time that this turn sees.
+    pub turn: Turn,
+    pub rng: Rng,
+    pub role: Role,
+    /// 40 hexadecimal digits, drawn at each start: how Sentinel tells restarts apart.
+    pub run_id: String,
+    /// The id of this history of writes, 16 characters.
+    pub replication_id: String,
+    pub view: View,
+    pub codec: KeyCodec,
+    /// The last committed sequence number.
+    pub last_seq: Seq,
+    pub clients: Clients,
+    pub pause: Pause,
+    pub waiting: Waiting,
+    pub watches: Watches,
+    pub pubsub: PubSub,
+    pub monitors: Vec<ClientKey>,
+    pub changes: Changes,
+    pub cursors: Cursors,
+    pub stats: Stats,
+    /// Why writes are refused now (disk), if they are.
+    pub write_refusal: Option<ReplyError>,
+    /// Writes must wait: too much is uncommitted.
+    pub is_stalled: bool,
+    /// The database is closed for the moment: data commands must wait.
+    pub is_reopening: bool,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub active_expire: bool,
+    pub key_counts: Option<KeyCounts>,
+    /// Since when this process serves.
+    pub started: Turn,
+    /// A graceful shutdown under way.
+    pub shutdown: Option<ShutdownRequest>,
+    /// What the server must do after this turn's commands.
+    pub requests: Vec<Request>,
+    /// Clients with output to send.
+    pub output_list: Vec<ClientKey>,
+    /// Clients with whole commands left in their input.
+    pub input_list: Vec<ClientKey>,
+    /// Clients with output that waits for a commit.
+    pub gated_list: Vec<ClientKey>,
+    /// Clients to close at the end of the turn.
+    pub closing_list: Vec<ClientKey>,
+    pub(crate) scratch: Vec<u8>,
+}
+
+impl Node {
+    /// Monotonic milliseconds of this turn.
+    pub fn now(&self) -> MonoMs {
+        self.turn.now()
+    }
+
+    /// An empty reply for a client that speaks `proto`, in a buffer that is used again and again.
+    pub(crate) fn take_reply(&mut self, proto: Proto) -> Reply {
+        let mut buffer = std::mem::take(&mut self.scratch);
+        buffer.clear();
+        Reply::with_buffer(proto, buffer)
+    }
+
+    /// Gives a reply's buffer back.
+    pub(crate) fn give_back(&mut self, reply: Reply) {
+        let buffer = reply.into_buffer();
+        if buffer.capacity() <= 1 << 20 {
+            self.scratch = buffer;
+        }
+    }
+
+    /// Puts settings that data commands look at in step with the configuration.
+    pub fn refresh_settings(&mut self) {
+        let config = &self.config;
+        self.settings = DataSettings {
+            proto_max_bulk_len: config.proto_max_bulk_len,
+            databases: config.databases.min(u32::from(u16::MAX)) as u16,
+            cluster_enabled: config.cluster_enabled,
+            encoding: EncodingThresholds {
+                hash_max_listpack_entries: config.hash_max_listpack_entries,
+                hash_max_listpack_value: config.hash_max_listpack_value,
+                list_max_listpack_size: i64::from(config.list_max_listpack_size),
+                set_max_intset_entries: config.set_max_intset_entries,
+                zset_max_listpack_entries: config.zset_max_listpack_entries,
+                zset_max_listpack_value: config.zset_max_listpack_value,
+            },
+        };
+        self.changes.wants_events = changes::event_classes(config.notify_keyspace_events);
+        self.view
+            .set_cache_bytes_max(config.hot_cache_size as usize);
+    }
+}

@@ -1,0 +1,47 @@
+//! What a command asks of the server around the node: things that need sockets, threads or the process.
+
+use crate::client::ClientKey;
+use crate::client::waiting::Ticket;
+use crate::clock::MonoMs;
+use crate::storage::scan::ScanRequest;
+
+/// Something for the server to do after the turn's commands.
+#[derive(Debug)]
+pub enum Request {
+    /// There is more to take than a turn takes: do not sleep before the next one.
+    LookAgain,
+    /// Stand still for so long (DEBUG SLEEP): the one thing that blocks the loop, because that is what it is for.
+    Block(std::time::Duration),
+    /// Give this to a worker.
+    Work(WorkerJob),
+    /// Settings changed at run time: apply what concerns sockets, threads and the log.
+    ConfigChanged(Vec<&'static str>),
+    /// Leave now, with this exit status.
+    Exit(i32),
+    /// Compact the whole database.
+    Compact,
+}
+
+/// Work for a worker thread.
+#[derive(Debug)]
+pub enum WorkerJob {
+    /// Read a range for the parked command of `client`.
+    Scan {
+        client: ClientKey,
+        ticket: Ticket,
+        request: ScanRequest,
+    },
+    /// Count the keys of all databases.
+    CountKeys,
+    /// Find expired keys.
+    FindExpired { limit: usize },
+}
+
+/// A graceful shutdown under way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShutdownRequest {
+    /// When waiting for replicas ends.
+    pub deadline: MonoMs,
+    /// The client whose SHUTDOWN it is; `None` for a signal.
+    pub by: Option<ClientKey>,
+}

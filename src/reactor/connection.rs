@@ -1,0 +1,126 @@
+//! One connection's socket, TCP or unix.
+
+use std::io::{self, Read, Write};
+
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
+use mio::{Interest, Registry, Token};
+
+/// A socket of either kind.
+pub enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReadOutcome {
+    /// So many bytes; `more` says whether the socket may hold further ones now.
+    Read { bytes: usize, more: bool },
+    /// Nothing there.
+    Dry,
+    /// The peer has closed, or the connection broke.
+    Closed,
+}
+
+/// What a write achieved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WriteOutcome {
+    /// So many bytes were taken.
+    Wrote(usize),
+    /// The socket takes nothing now.
+    Full,
+    /// The connection broke.
+    Closed,
+}
+
+/// A connection with what is known about its readiness.
+pub struct Connection {
+    stream: Stream,
+    generation: u32,
+    /// Reading may bring something.
+    pub is_readable: bool,
+    /// Writing may take something.
+    pub is_writable: bool,
+}
+
+impl Connection {
+    pub(super) fn new(stream: Stream, generation: u32) -> Connection {
+        Connection {
+            stream,
+            generation,
+            is_readable: false,
+            is_writable: true,
+        }
+    }
+
+    /// Tells this connection from earlier ones at its place.
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Reads once, into `buffer`.
+    pub fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
+        let result = match &mut self.stream {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+        };
+        match result {
+            Ok(0) => ReadOutcome::Closed,
+            Ok(bytes) => {
+                // A short read has emptied the socket; what comes after it raises a new event.
+                self.is_readable = bytes == buffer.len();
+                ReadOutcome::Read {
+                    bytes,
+                    more: self.is_readable,
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_readable = false;
+                ReadOutcome::Dry
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => ReadOutcome::Dry,
+            Err(_) => ReadOutcome::Closed,
+        }
+    }
+
+    /// Writes once.
+    pub fn write(&mut self, bytes: &[u8]) -> WriteOutcome {
+        let result = match &mut self.stream {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+        };
+        match result {
+            Ok(written) => {
+                self.is_writable = written == bytes.len();
+                WriteOutcome::Wrote(written)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.is_writable = false;
+                WriteOutcome::Full
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => WriteOutcome::Wrote(0),
+            Err(_) => WriteOutcome::Closed,
+        }
+    }
+
+    pub(super) fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        match &mut self.stream {
+            Stream::Tcp(stream) => stream.register(registry, token, interest),
+            Stream::Unix(stream) => stream.register(registry, token, interest),
+        }
+    }
+
+    pub(super) fn deregister(&mut self, registry: &Registry) {
+        // Closing the socket takes it out of the poll as well; an error here has no consequence.
+        let _ = match &mut self.stream {
+            Stream::Tcp(stream) => stream.deregister(registry),
+            Stream::Unix(stream) => stream.deregister(registry),
+        };
+    }
+}

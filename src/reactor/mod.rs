@@ -1,0 +1,193 @@
+//! The reactor: mio's poll, listeners and connections. It knows bytes and sockets and nothing of Redis.
+//!
+//! Everything is registered edge-triggered, once, for both directions; readiness is remembered per connection until a read
+//! or write finds the socket dry. Tokens carry a generation, so an event for a closed connection finds nothing.
+
+mod connection;
+mod listener;
+mod mailbox;
+
+pub use connection::{Connection, ReadOutcome, WriteOutcome};
+pub use listener::{Accepted, Listener};
+pub use mailbox::{LoopSender, Mailbox};
+
+use std::io;
+use std::time::Duration;
+
+use mio::{Events, Interest, Poll, Token};
+use slab::Slab;
+
+/// A connection's place and generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConnToken {
+    pub index: u32,
+    pub generation: u32,
+}
+
+const WAKER: Token = Token(usize::MAX);
+/// Listener tokens count down from here; connections never reach it: their upper half is a generation below `u32::MAX`.
+const LISTENERS: usize = usize::MAX - 1;
+const LISTENERS_MAX: usize = 64;
+
+/// What a poll brought.
+#[derive(Default)]
+pub struct Ready {
+    /// Listeners with connections to accept.
+    pub listeners: Vec<usize>,
+    /// Connections that became readable, or were closed by the peer.
+    pub readable: Vec<ConnToken>,
+    /// Connections that became writable.
+    pub writable: Vec<ConnToken>,
+    /// Connections whose peer has closed its sending side or both.
+    pub hung_up: Vec<ConnToken>,
+}
+
+/// Poll, listeners and connections.
+pub struct Reactor {
+    poll: Poll,
+    events: Events,
+    listeners: Vec<Listener>,
+    connections: Slab<Connection>,
+    next_generation: u32,
+}
+
+impl Reactor {
+    /// A reactor without listeners.
+    pub fn new() -> io::Result<Reactor> {
+        Ok(Reactor {
+            poll: Poll::new()?,
+            events: Events::with_capacity(4096),
+            listeners: Vec::new(),
+            connections: Slab::new(),
+            next_generation: 1,
+        })
+    }
+
+    /// The one mailbox of this reactor's loop; call it once.
+    pub fn mailbox<T: Send>(&self) -> io::Result<Mailbox<T>> {
+        Mailbox::new(self.poll.registry(), WAKER)
+    }
+
+    /// Listens on `listener` from now on.
+    pub fn add_listener(&mut self, mut listener: Listener) -> io::Result<()> {
+        assert!(self.listeners.len() < LISTENERS_MAX);
+        let token = Token(LISTENERS - self.listeners.len());
+        listener.register(self.poll.registry(), token)?;
+        self.listeners.push(listener);
+        Ok(())
+    }
+
+    /// Stops listening everywhere.
+    pub fn close_listeners(&mut self) {
+        for mut listener in self.listeners.drain(..) {
+            listener.deregister(self.poll.registry());
+        }
+    }
+
+    /// The listeners.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Waits for events, at most `timeout`; `None` waits for ever. A signal makes it return early.
+    pub fn poll(&mut self, timeout: Option<Duration>, ready: &mut Ready) -> io::Result<()> {
+        ready.listeners.clear();
+        ready.readable.clear();
+        ready.writable.clear();
+        ready.hung_up.clear();
+        match self.poll.poll(&mut self.events, timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        for event in &self.events {
+            let token = event.token();
+            if token == WAKER {
+                continue;
+            }
+            if token.0 > LISTENERS - LISTENERS_MAX {
+                ready.listeners.push(LISTENERS - token.0);
+                continue;
+            }
+            let token = ConnToken {
+                index: token.0 as u32,
+                generation: (token.0 >> 32) as u32,
+            };
+            let Some(connection) = self.connections.get_mut(token.index as usize) else {
+                continue;
+            };
+            if connection.generation() != token.generation {
+                continue;
+            }
+            if event.is_readable() || event.is_read_closed() || event.is_error() {
+                connection.is_readable = true;
+                ready.readable.push(token);
+            }
+            if event.is_read_closed() || event.is_error() {
+                ready.hung_up.push(token);
+            }
+            if event.is_writable() {
+                connection.is_writable = true;
+                ready.writable.push(token);
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts one connection of listener `index`; `None` when there is none left.
+    pub fn accept(&mut self, index: usize) -> io::Result<Option<Accepted>> {
+        match self.listeners.get_mut(index) {
+            Some(listener) => listener.accept(),
+            None => Ok(None),
+        }
+    }
+
+    /// Takes an accepted connection in.
+    pub fn insert(&mut self, accepted: Accepted) -> io::Result<ConnToken> {
+        let generation = self.next_generation;
+        // u32::MAX would make a token that looks like a listener's.
+        self.next_generation = if generation == u32::MAX - 1 {
+            1
+        } else {
+            generation + 1
+        };
+        let entry = self.connections.vacant_entry();
+        let index = entry.key();
+        let token = Token((generation as usize) << 32 | index);
+        let mut connection = Connection::new(accepted.stream, generation);
+        connection.register(
+            self.poll.registry(),
+            token,
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
+        entry.insert(connection);
+        Ok(ConnToken {
+            index: index as u32,
+            generation,
+        })
+    }
+
+    /// The connection of `token`, unless it has gone.
+    pub fn get_mut(&mut self, token: ConnToken) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(token.index as usize)?;
+        (connection.generation() == token.generation).then_some(connection)
+    }
+
+    /// Closes a connection.
+    pub fn remove(&mut self, token: ConnToken) {
+        if self.get_mut(token).is_some() {
+            let mut connection = self.connections.remove(token.index as usize);
+            connection.deregister(self.poll.registry());
+        }
+    }
+
+    /// How many connections there are.
+    pub fn len(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.connections.is_empty()
+    }
+}

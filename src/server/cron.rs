@@ -1,0 +1,214 @@
+//! What the loop does by the clock: ten times a second, or as often as `hz` says.
+
+use super::LoopEvent;
+use super::Server;
+use super::workers::Job;
+use crate::client::ClientKey;
+use crate::client::waiting::Reason;
+use crate::clock::MonoMs;
+use crate::command::shutdown;
+use crate::error::ReplyError;
+use crate::node::{Role, WorkerJob};
+use crate::storage::counting::KeyCounts;
+use crate::storage::disk::{self, DiskEvent};
+use crate::storage::expiry::Search;
+
+/// Milliseconds between looks at the disk.
+const DISK_INTERVAL_MS: u64 = 1000;
+/// Idle clients looked at in one round.
+const IDLE_CHECKS_PER_ROUND_MAX: usize = 2000;
+/// Expired keys asked for at a time; they are deleted in one turn.
+const EXPIRED_PER_ROUND_MAX: usize = 256;
+/// A search of the whole key space takes at most this share of the time, in percent per point of `active-expire-effort`.
+const EXPIRY_SHARE_PERCENT: u64 = 5;
+
+/// Timers and what is under way by the clock.
+pub(super) struct Cron {
+    next: MonoMs,
+    next_disk_look: MonoMs,
+    idle_position: usize,
+    /// A worker counts keys.
+    pub counting: bool,
+    /// A worker looks for expired keys, since then.
+    searching_since: Option<MonoMs>,
+    next_search: MonoMs,
+    /// Where the search goes on: the last key it has seen.
+    pub expiry_position: Vec<u8>,
+    /// The last complete search has met no key with an expiry, and nothing was written since.
+    nothing_expires_at: Option<u64>,
+    search_saw_ttl: bool,
+}
+
+impl Cron {
+    pub(super) fn new() -> Cron {
+        Cron {
+            next: MonoMs(0),
+            next_disk_look: MonoMs(0),
+            idle_position: 0,
+            counting: false,
+            searching_since: None,
+            next_search: MonoMs(0),
+            expiry_position: Vec::new(),
+            nothing_expires_at: None,
+            search_saw_ttl: false,
+        }
+    }
+
+    pub(super) fn look_at_disk_soon(&mut self) {
+        self.next_disk_look = MonoMs(0);
+    }
+
+    pub(super) fn next_deadline(&self) -> MonoMs {
+        self.next
+    }
+}
+
+impl Server {
+    pub(super) fn run_timers(&mut self) {
+        let now = self.node.turn.now();
+        if now < self.cron.next {
+            return;
+        }
+        let period_ms = 1000 / u64::from(self.node.config.hz.max(1));
+        self.cron.next = MonoMs(now.0 + period_ms);
+        let stats = &mut self.node.stats;
+        stats.ops_per_second.sample(stats.commands_processed, now.0);
+        stats.input_rate.sample(stats.net_input_bytes, now.0);
+        stats.output_rate.sample(stats.net_output_bytes, now.0);
+        self.close_idle_clients();
+        self.search_expired();
+        self.look_at_disk();
+        self.reopen_if_useful();
+        shutdown::step(&mut self.node);
+    }
+
+    /// `timeout`: closes clients that have sent nothing for so long. A waiting or subscribed client is not idle.
+    fn close_idle_clients(&mut self) {
+        let now = self.node.turn.now();
+        let timeout_ms = u64::from(self.node.config.timeout_s) * 1000;
+        let slots = self.node.clients.slot_count();
+        let mut idle: Vec<ClientKey> = Vec::new();
+        let mut slow: Vec<ClientKey> = Vec::new();
+        for _ in 0..slots.min(IDLE_CHECKS_PER_ROUND_MAX) {
+            self.cron.idle_position = (self.cron.idle_position + 1) % slots;
+            let Some(client) = self.node.clients.at_slot(self.cron.idle_position) else {
+                continue;
+            };
+            if client.soft_limit_since.is_some() {
+                slow.push(client.key);
+            }
+            let exempt = client.parked().is_some()
+                || client.is_subscriber()
+                || client.has(crate::client::Flag::Monitor);
+            if timeout_ms != 0 && !exempt && now.since(client.last_interaction) > timeout_ms {
+                idle.push(client.key);
+            }
+        }
+        for key in idle {
+            log::debug!("closing an idle client");
+            self.node.close_now(key);
+        }
+        for key in slow {
+            self.check_output_limit(key);
+        }
+    }
+
+    /// Asks a worker for expired keys, unless nothing may be written now or there is nothing to find.
+    fn search_expired(&mut self) {
+        let now = self.node.turn.now();
+        let may_delete = self.node.role == Role::Primary
+            && self.node.active_expire
+            && !self.node.pause.stops_background_writes()
+            && self.node.write_refusal.is_none()
+            && !self.node.is_stalled;
+        let pointless = self.cron.nothing_expires_at == Some(self.node.last_seq.get());
+        if !may_delete
+            || pointless
+            || self.cron.searching_since.is_some()
+            || now < self.cron.next_search
+        {
+            return;
+        }
+        self.cron.searching_since = Some(now);
+        self.start_work(WorkerJob::FindExpired {
+            limit: EXPIRED_PER_ROUND_MAX,
+        });
+    }
+
+    pub(super) fn expired_found(&mut self, search: Search) {
+        let now = self.node.turn.now();
+        let took_ms = self
+            .cron
+            .searching_since
+            .take()
+            .map_or(0, |since| now.since(since));
+        let share = EXPIRY_SHARE_PERCENT * u64::from(self.node.config.active_expire_effort);
+        self.cron.next_search = MonoMs(now.0 + took_ms * (100 / share.clamp(1, 100)));
+        self.cron.expiry_position = search.position;
+        self.cron.search_saw_ttl |= search.seen_ttl;
+        if search.complete {
+            let nothing = !self.cron.search_saw_ttl;
+            self.cron.nothing_expires_at = nothing.then_some(self.node.last_seq.get());
+            self.cron.search_saw_ttl = false;
+        }
+        if self.node.pause.stops_background_writes() || self.node.role != Role::Primary {
+            return;
+        }
+        self.node.delete_expired(&search.found);
+    }
+
+    fn look_at_disk(&mut self) {
+        let now = self.node.turn.now();
+        if now < self.cron.next_disk_look {
+            return;
+        }
+        self.cron.next_disk_look = MonoMs(now.0 + DISK_INTERVAL_MS);
+        let dir = self.node.config.dir.clone();
+        self.workers
+            .give(Job::new(move |sender| match disk::free_bytes(&dir) {
+                Ok(bytes) => sender.send(LoopEvent::DiskFree(bytes)),
+                Err(error) => log::warn!("the free space of {} is unknown: {error}", dir.display()),
+            }));
+    }
+
+    pub(super) fn disk_free(&mut self, bytes: u64) {
+        match self.disk.observe(bytes) {
+            Some(DiskEvent::Low {
+                free_bytes,
+                reserve_bytes,
+            }) => {
+                log::error!(
+                    "{free_bytes} bytes are free on the disk, below the reserve of {reserve_bytes}: writes are refused"
+                );
+            }
+            Some(DiskEvent::Ok { free_bytes }) => {
+                log::info!("{free_bytes} bytes are free on the disk: writes are accepted again");
+            }
+            None => {}
+        }
+        let has_failed = self
+            .committer
+            .as_ref()
+            .is_none_or(|committer| committer.failure().is_some());
+        if !has_failed {
+            self.node.write_refusal = self.disk_refusal();
+        }
+    }
+
+    /// Why the disk does not allow writes now, if it does not.
+    pub(super) fn disk_refusal(&self) -> Option<ReplyError> {
+        self.disk.is_low().then(|| {
+            ReplyError::new(format!(
+                "MISCONF Writes are refused: less than disk-reserve ({} bytes) is free on the disk of {}",
+                self.node.config.disk_reserve,
+                self.node.config.dir.display()
+            ))
+        })
+    }
+
+    pub(super) fn keys_counted(&mut self, counts: KeyCounts) {
+        self.cron.counting = false;
+        self.node.key_counts = Some(counts);
+        self.node.waiting.release(Reason::Worker);
+    }
+}

@@ -1,0 +1,39 @@
+//! Everything that other threads can say to the loop.
+
+use crate::client::ClientKey;
+use crate::client::waiting::Ticket;
+use crate::storage::commit::CommitEvent;
+use crate::storage::counting::KeyCounts;
+use crate::storage::expiry::Search;
+use crate::storage::rocks::Rocks;
+use crate::storage::scan::Pinned;
+
+/// A message to the loop.
+pub enum LoopEvent {
+    /// From the flusher or the syncer.
+    Commit(CommitEvent),
+    /// A range was read for a parked command, from a snapshot at this sequence number.
+    Scanned {
+        client: ClientKey,
+        ticket: Ticket,
+        pinned: Pinned,
+    },
+    /// A read for a parked command failed.
+    ScanFailed {
+        client: ClientKey,
+        ticket: Ticket,
+        text: String,
+    },
+    /// Keys were counted.
+    Counted(KeyCounts),
+    /// A search for expired keys has ended.
+    Expired(Search),
+    /// Bytes free on the file system of the data.
+    DiskFree(u64),
+    /// A compaction of everything has ended.
+    Compacted,
+    /// The database was opened again after a failed commit.
+    Reopened(Result<Rocks, String>),
+    /// SIGTERM or SIGINT.
+    Signal(i32),
+}

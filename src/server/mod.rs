@@ -1,0 +1,50 @@
+//! The server: node, sockets and helper threads wired together, and the loop that drives them.
+//!
+//! [`turn`] is what happens in one turn of the loop, in order; [`start`] brings a server up and down.
+
+mod commits;
+mod cron;
+mod engine_options;
+mod events;
+mod input;
+mod output;
+mod settings;
+mod signals;
+mod start;
+mod turn;
+mod workers;
+
+pub use events::LoopEvent;
+pub use start::{StartError, run};
+
+use crate::logging::Log;
+use crate::node::Node;
+use crate::reactor::{ConnToken, LoopSender, Mailbox, Reactor, Ready};
+use crate::storage::commit::Committer;
+use crate::storage::disk::DiskGauge;
+use workers::Workers;
+
+/// Everything of one server process.
+pub struct Server {
+    pub(crate) node: Node,
+    reactor: Reactor,
+    ready: Ready,
+    mailbox: Mailbox<LoopEvent>,
+    sender: LoopSender<LoopEvent>,
+    /// `None` only while the database is being reopened.
+    committer: Option<Committer>,
+    workers: Workers,
+    cron: cron::Cron,
+    /// Connections that may have bytes to read now.
+    readable: Vec<ConnToken>,
+    read_buffer: Box<[u8]>,
+    spans: Vec<crate::resp::parse::Span>,
+    inline: Vec<u8>,
+    next_client_id: u64,
+    disk: DiskGauge,
+    log: Log,
+    /// The last update known to be on disk.
+    synced_seq: crate::storage::seq::Seq,
+    /// Set when the process is to end, with its exit status.
+    exit: Option<i32>,
+}

@@ -1,0 +1,102 @@
+//! To the sockets: one write a client a turn, output limits, and closing.
+
+use super::Server;
+use super::input::{key_of, token_of};
+use crate::client::{ClientKey, Flag, OutputClass};
+use crate::reactor::WriteOutcome;
+
+impl Server {
+    pub(super) fn send_output(&mut self) {
+        for token in std::mem::take(&mut self.ready.writable) {
+            let key = key_of(token);
+            if self
+                .node
+                .clients
+                .get(key)
+                .is_some_and(|client| !client.output.is_empty())
+            {
+                self.node.list_output(key);
+            }
+        }
+        let list = std::mem::take(&mut self.node.output_list);
+        for &key in &list {
+            self.send_to(key);
+        }
+        // Used again, so that a turn allocates no list.
+        if self.node.output_list.is_empty() {
+            self.node.output_list = list;
+            self.node.output_list.clear();
+        }
+    }
+
+    fn send_to(&mut self, key: ClientKey) {
+        let committed = self.node.view.committed_group();
+        let Some(client) = self.node.clients.get_mut(key) else {
+            return;
+        };
+        client.set(Flag::OutputListed, false);
+        if client.has(Flag::CloseNow) {
+            return;
+        }
+        client.output.release(committed);
+        if !client.output.sendable().is_empty() {
+            let Some(connection) = self.reactor.get_mut(token_of(key)) else {
+                return;
+            };
+            match connection.write(client.output.sendable()) {
+                WriteOutcome::Wrote(bytes) => {
+                    client.output.advance(bytes);
+                    self.node.stats.net_output_bytes += bytes as u64;
+                }
+                WriteOutcome::Full => {}
+                WriteOutcome::Closed => return self.node.close_now(key),
+            }
+        }
+        if client.output.is_gated() {
+            self.node.gated_list.push(key);
+        }
+        if client.has(Flag::CloseAfterReply) && client.output.is_empty() {
+            return self.node.close_now(key);
+        }
+        self.check_output_limit(key);
+    }
+
+    /// Closes a client whose output has outgrown `client-output-buffer-limit`.
+    pub(super) fn check_output_limit(&mut self, key: ClientKey) {
+        let now = self.node.turn.now();
+        let Some(client) = self.node.clients.get_mut(key) else {
+            return;
+        };
+        let limits = &self.node.config.client_output_buffer_limit;
+        let limit = match client.output_class() {
+            OutputClass::Normal => limits.normal,
+            OutputClass::Replica => limits.replica,
+            OutputClass::Pubsub => limits.pubsub,
+        };
+        let pending = client.output.pending_bytes() as u64;
+        let above_hard = limit.hard_bytes != 0 && pending > limit.hard_bytes;
+        if limit.soft_bytes != 0 && pending > limit.soft_bytes {
+            client.soft_limit_since.get_or_insert(now);
+        } else {
+            client.soft_limit_since = None;
+        }
+        let above_soft = client
+            .soft_limit_since
+            .is_some_and(|since| now.since(since) > limit.soft_seconds.saturating_mul(1000));
+        if above_hard || above_soft {
+            log::warn!(
+                "closing client {}: {pending} bytes of output are above its limit",
+                client.id
+            );
+            self.node.stats.output_limit_disconnections += 1;
+            self.node.close_now(key);
+        }
+    }
+
+    pub(super) fn close_clients(&mut self) {
+        for key in std::mem::take(&mut self.node.closing_list) {
+            self.node.remove_client(key);
+            self.reactor.remove(token_of(key));
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! One turn of the loop, from waking up to going to sleep.
+
+use std::time::Duration;
+
+use super::{LoopEvent, Server};
+use crate::client::waiting::Reason;
+use crate::command::dispatch;
+use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
+use crate::node::Request;
+
+type Stage = fn(&mut Server);
+
+/// What happens in a turn after the poll, in order, and why each stands before the next.
+pub const STAGES: &[(&str, Stage)] = &[
+    // What helpers have done may free clients that are looked at below.
+    ("take mailbox", Server::take_mailbox),
+    ("accept connections", Server::accept_connections),
+    // Commands that were read in an earlier turn go before newer ones of other clients.
+    ("run leftover input", Server::run_leftover_input),
+    ("read clients", Server::read_clients),
+    // A pause that has run out and a time that is over release clients for the next stage.
+    ("end lapsed pauses", Server::end_lapsed_pauses),
+    ("end overdue waits", Server::end_overdue_waits),
+    ("release parked clients", Server::release_parked),
+    ("run timers", Server::run_timers),
+    // Everything executed above becomes one group; its replies leave below.
+    ("commit", Server::commit),
+    ("do requests", Server::do_requests),
+    ("send output", Server::send_output),
+    ("close clients", Server::close_clients),
+    ("check invariants", Server::check_invariants),
+];
+
+impl Server {
+    /// Turns until something asks the process to end; gives its exit status.
+    pub(super) fn turns(&mut self) -> i32 {
+        loop {
+            let timeout = self.sleep_time();
+            let mut ready = std::mem::take(&mut self.ready);
+            if let Err(error) = self.reactor.poll(timeout, &mut ready) {
+                log::error!("poll failed: {error}");
+                return 1;
+            }
+            self.readable.extend_from_slice(&ready.readable);
+            self.ready = ready;
+            self.node.turn = self.node.clock.turn();
+            self.node.stats.turns += 1;
+            self.note_hang_ups();
+            for (_, stage) in STAGES {
+                stage(self);
+            }
+            if let Some(status) = self.exit {
+                return status;
+            }
+        }
+    }
+
+    /// How long the poll may sleep.
+    fn sleep_time(&self) -> Option<Duration> {
+        let node = &self.node;
+        let busy = !(self.readable.is_empty()
+            && node.input_list.is_empty()
+            && node.output_list.is_empty()
+            && node.closing_list.is_empty()
+            && node.requests.is_empty())
+            || node.waiting.has_due();
+        if busy {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [
+            node.pause.next_deadline(),
+            node.waiting.next_deadline(),
+            Some(self.cron.next_deadline()),
+        ];
+        let next = deadlines.into_iter().flatten().min()?;
+        // The clock is read in microseconds and deadlines are milliseconds: round up, or the loop spins through the last one.
+        let now_us = node.clock.turn().mono_us;
+        Some(Duration::from_micros(
+            (next.0 * 1000).saturating_sub(now_us),
+        ))
+    }
+
+    fn take_mailbox(&mut self) {
+        for _ in 0..MAILBOX_EVENTS_PER_TURN_MAX {
+            let Some(event) = self.mailbox.take() else {
+                return;
+            };
+            self.handle(event);
+        }
+        // There may be more, and their wake-up is spent: do not sleep before they are taken.
+        self.node.requests.push(Request::LookAgain);
+    }
+
+    fn handle(&mut self, event: LoopEvent) {
+        match event {
+            LoopEvent::Commit(event) => self.commit_event(event),
+            LoopEvent::Scanned {
+                client,
+                ticket,
+                pinned,
+            } => {
+                let outdated = self.node.view.is_outdated(&pinned);
+                dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated);
+            }
+            LoopEvent::ScanFailed {
+                client,
+                ticket,
+                text,
+            } => {
+                let is_waiting = self
+                    .node
+                    .clients
+                    .get(client)
+                    .and_then(|client| client.parked());
+                if is_waiting.is_some_and(|parked| parked.ticket == ticket) {
+                    let error = crate::error::ReplyError::new(format!("ERR storage: {text}"));
+                    dispatch::unblock_with_error(&mut self.node, client, &error);
+                }
+            }
+            LoopEvent::Counted(counts) => self.keys_counted(counts),
+            LoopEvent::Expired(search) => self.expired_found(search),
+            LoopEvent::DiskFree(bytes) => self.disk_free(bytes),
+            LoopEvent::Compacted => log::info!("the compaction asked for has ended"),
+            LoopEvent::Reopened(result) => self.reopened(result),
+            LoopEvent::Signal(signal) => self.signal(signal),
+        }
+    }
+
+    fn end_lapsed_pauses(&mut self) {
+        if self.node.pause.expire(self.node.turn.now()) {
+            self.node.waiting.release(Reason::Paused);
+        }
+    }
+
+    fn end_overdue_waits(&mut self) {
+        let now = self.node.turn.now();
+        while let Some((_, key, _)) = self.node.waiting.next_overdue(now) {
+            self.node.view.begin_command();
+            dispatch::time_out(&mut self.node, key);
+        }
+    }
+
+    fn release_parked(&mut self) {
+        for _ in 0..RELEASES_PER_TURN_MAX {
+            let Some((_, key)) = self.node.waiting.next_due() else {
+                return;
+            };
+            dispatch::resume(&mut self.node, key);
+            dispatch::serve_written_keys(&mut self.node);
+            self.commit_if_full();
+        }
+    }
+
+    fn do_requests(&mut self) {
+        for request in std::mem::take(&mut self.node.requests) {
+            match request {
+                // The poll before the next turn does not sleep while requests are there; that is all it is for.
+                Request::LookAgain => {}
+                Request::Work(job) => self.start_work(job),
+                Request::ConfigChanged(names) => self.config_changed(&names),
+                Request::Exit(status) => self.exit = Some(status),
+                Request::Compact => self.start_compaction(),
+                Request::Block(duration) => std::thread::sleep(duration),
+            }
+        }
+    }
+
+    fn check_invariants(&mut self) {
+        let node = &self.node;
+        // Looks at every entry, so only while they are few.
+        let stuck = node.waiting.len() <= 64
+            && node.waiting.has_undue(Reason::Paused)
+            && !node.pause.is_active();
+        assert!(
+            !stuck,
+            "a client is parked by a pause and nothing is paused"
+        );
+        assert!(
+            node.last_seq >= self.synced_seq,
+            "synced beyond what was committed"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_turn_reads_then_commits_then_sends() {
+        let names: Vec<&str> = super::STAGES.iter().map(|(name, _)| *name).collect();
+        assert_eq!(
+            names,
+            [
+                "take mailbox",
+                "accept connections",
+                "run leftover input",
+                "read clients",
+                "end lapsed pauses",
+                "end overdue waits",
+                "release parked clients",
+                "run timers",
+                "commit",
+                "do requests",
+                "send output",
+                "close clients",
+                "check invariants",
+            ]
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Worker threads: what may block or take long, away from the loop. A worker gets a job and a way to answer, nothing else.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use super::{LoopEvent, Server};
+use crate::node::WorkerJob;
+use crate::reactor::LoopSender;
+use crate::storage::cf::Cf;
+use crate::storage::rocks::KeyRange;
+use crate::storage::{counting, expiry, scan};
+
+/// Something to do on a worker.
+pub struct Job(Box<dyn FnOnce(&LoopSender<LoopEvent>) + Send>);
+
+impl Job {
+    /// A job that answers through the sender it is given.
+    pub fn new(job: impl FnOnce(&LoopSender<LoopEvent>) + Send + 'static) -> Job {
+        Job(Box::new(job))
+    }
+}
+
+/// The pool.
+pub struct Workers {
+    jobs: Option<Sender<Job>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts `count` threads.
+    pub fn start(count: usize, sender: &LoopSender<LoopEvent>) -> std::io::Result<Workers> {
+        let (jobs, receiver) = mpsc::channel::<Job>();
+        let receiver = Arc::new(Mutex::new(receiver));
+        let mut threads = Vec::with_capacity(count);
+        for number in 0..count {
+            let receiver = Arc::clone(&receiver);
+            let sender = sender.clone();
+            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            threads.push(thread.spawn(move || work(&receiver, &sender))?);
+        }
+        Ok(Workers {
+            jobs: Some(jobs),
+            threads,
+        })
+    }
+
+    /// Queues a job. Jobs are started in order.
+    pub fn give(&self, job: Job) {
+        if let Some(jobs) = &self.jobs
+            && jobs.send(job).is_err()
+        {
+            log::error!("no worker is left to take a job");
+        }
+    }
+
+    /// Ends the pool once the jobs under way are done; those still queued are dropped.
+    pub fn stop(mut self) {
+        self.jobs = None;
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("a worker panicked");
+            }
+        }
+    }
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>, sender: &LoopSender<LoopEvent>) {
+    loop {
+        // Held while waiting: one worker waits at the channel, the others at the lock.
+        let job = match jobs.lock() {
+            Ok(receiver) => receiver.recv(),
+            Err(_) => return,
+        };
+        match job {
+            Ok(Job(job)) => job(sender),
+            Err(_) => return,
+        }
+    }
+}
+
+impl Server {
+    /// Gives a node's job to a worker, with the snapshot that it needs.
+    pub(super) fn start_work(&mut self, job: WorkerJob) {
+        // A closed database has nothing parked on workers, and the search for expired keys is tried again later.
+        let Ok(rocks) = self.node.view.database().cloned() else {
+            return;
+        };
+        match job {
+            WorkerJob::Scan {
+                client,
+                ticket,
+                request,
+            } => {
+                let since = self.node.view.watch_range(&request);
+                self.workers.give(Job::new(move |sender| {
+                    sender.send(match scan::read_range(&rocks, request, since) {
+                        Ok(pinned) => LoopEvent::Scanned {
+                            client,
+                            ticket,
+                            pinned,
+                        },
+                        Err(error) => LoopEvent::ScanFailed {
+                            client,
+                            ticket,
+                            text: error.to_string(),
+                        },
+                    });
+                }));
+            }
+            WorkerJob::CountKeys => {
+                if std::mem::replace(&mut self.cron.counting, true) {
+                    return;
+                }
+                let codec = self.node.codec;
+                let now = self.node.turn.unix();
+                self.workers.give(Job::new(move |sender| {
+                    sender.send(LoopEvent::Counted(counting::count_keys(&rocks, codec, now)));
+                }));
+            }
+            WorkerJob::FindExpired { limit } => {
+                let codec = self.node.codec;
+                let now = self.node.turn.unix();
+                let from = self.cron.expiry_position.clone();
+                self.workers.give(Job::new(move |sender| {
+                    sender.send(LoopEvent::Expired(expiry::find(
+                        &rocks, codec, from, now, limit,
+                    )));
+                }));
+            }
+        }
+    }
+
+    pub(super) fn start_compaction(&mut self) {
+        let Ok(rocks) = self.node.view.database().cloned() else {
+            return;
+        };
+        self.workers.give(Job::new(move |sender| {
+            for cf in Cf::ALL {
+                rocks.compact_range(
+                    cf,
+                    KeyRange {
+                        lower: b"",
+                        upper: None,
+                    },
+                );
+            }
+            sender.send(LoopEvent::Compacted);
+        }));
+    }
+}

@@ -1,0 +1,340 @@
+//! The two threads of the commit path: the flusher, which appends what the loop must not, and the syncer, which syncs
+//! the WAL once a second and never appends.
+//!
+//! Both talk to the loop through [`Notify`] alone. The flusher keeps the order of its queue strictly: after a failed
+//! append it drops everything behind it, until the loop has seen the failure and says so through the same queue.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::commit::{CommitEvent, Group, GroupId, Log, Notify, WalSync};
+use super::error::{CommitFailure, WriteError};
+use super::rocks::WriteMode;
+use super::seq::Seq;
+
+/// Time between two syncs with `wal-sync everysec`.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The loop's handle on the flusher thread.
+pub(super) struct Flusher {
+    inbox: Arc<Inbox>,
+    thread: JoinHandle<()>,
+}
+
+/// What waits for the flusher.
+struct Inbox {
+    state: Mutex<InboxState>,
+    filled: Condvar,
+}
+
+struct InboxState {
+    jobs: VecDeque<Job>,
+    policy: WalSync,
+    stopping: bool,
+}
+
+enum Job {
+    Append(Group),
+    /// The loop knows of the failure; what follows was submitted after it.
+    ForgetFailure,
+}
+
+impl Inbox {
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Everything that waits, and the policy to append it under; `None` once stopped and empty.
+    fn take(&self) -> Option<(VecDeque<Job>, WalSync)> {
+        let mut state = self.lock();
+        while state.jobs.is_empty() {
+            if state.stopping {
+                return None;
+            }
+            state = self
+                .filled
+                .wait(state)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        Some((std::mem::take(&mut state.jobs), state.policy))
+    }
+}
+
+impl Flusher {
+    pub(super) fn start<L: Log>(log: L, policy: WalSync, notify: Notify) -> Flusher {
+        let inbox = Arc::new(Inbox {
+            state: Mutex::new(InboxState {
+                jobs: VecDeque::new(),
+                policy,
+                stopping: false,
+            }),
+            filled: Condvar::new(),
+        });
+        let worker = FlusherThread {
+            log,
+            inbox: Arc::clone(&inbox),
+            notify,
+            stalled: false,
+            failed: false,
+        };
+        Flusher {
+            inbox,
+            thread: spawn("flusher", move || worker.run()),
+        }
+    }
+
+    pub(super) fn push(&self, group: Group) {
+        self.inbox.lock().jobs.push_back(Job::Append(group));
+        self.inbox.filled.notify_one();
+    }
+
+    pub(super) fn forget_failure(&self) {
+        self.inbox.lock().jobs.push_back(Job::ForgetFailure);
+        self.inbox.filled.notify_one();
+    }
+
+    pub(super) fn set_policy(&self, policy: WalSync) {
+        self.inbox.lock().policy = policy;
+    }
+
+    /// Ends the thread after what is queued.
+    pub(super) fn stop(&mut self) {
+        self.inbox.lock().stopping = true;
+        self.inbox.filled.notify_one();
+    }
+
+    pub(super) fn join(self) {
+        join(self.thread, "flusher");
+    }
+}
+
+struct FlusherThread<L> {
+    log: L,
+    inbox: Arc<Inbox>,
+    notify: Notify,
+    /// The loop was told that RocksDB stalls.
+    stalled: bool,
+    /// The loop was told of a failure and has not answered.
+    failed: bool,
+}
+
+impl<L: Log> FlusherThread<L> {
+    fn run(mut self) {
+        while let Some((jobs, policy)) = self.inbox.take() {
+            self.append_all(jobs, policy);
+        }
+    }
+
+    /// Appends a run of groups, and tells the loop of all at once, unless a stall keeps them apart.
+    fn append_all(&mut self, jobs: VecDeque<Job>, policy: WalSync) {
+        let mut appended: Option<GroupId> = None;
+        for job in jobs {
+            let group = match job {
+                Job::ForgetFailure => {
+                    self.failed = false;
+                    continue;
+                }
+                Job::Append(_) if self.failed => continue,
+                Job::Append(group) => group,
+            };
+            let was_stalled = self.stalled;
+            match self.append(&group, &mut appended, policy) {
+                Ok(()) => appended = Some(group.id),
+                Err(failure) => {
+                    self.report(&mut appended, policy);
+                    self.failed = true;
+                    self.stalled = false;
+                    (self.notify)(CommitEvent::Failed {
+                        from: group.id,
+                        failure,
+                    });
+                }
+            }
+            if was_stalled {
+                // While it stalls, each append may take long: nobody waits for the next one's.
+                self.report(&mut appended, policy);
+            }
+        }
+        self.report(&mut appended, policy);
+    }
+
+    /// Appends one group, waiting for RocksDB if need be.
+    fn append(
+        &mut self,
+        group: &Group,
+        appended: &mut Option<GroupId>,
+        policy: WalSync,
+    ) -> Result<(), CommitFailure> {
+        match self.log.write(
+            &group.record,
+            WriteMode {
+                no_slowdown: true,
+                sync: false,
+            },
+        ) {
+            Ok(()) => {
+                if self.stalled {
+                    self.stalled = false;
+                    (self.notify)(CommitEvent::Resumed);
+                }
+                return Ok(());
+            }
+            Err(WriteError::Failed(failure)) => return Err(failure),
+            Err(WriteError::Stalled) => {}
+        }
+        self.report(appended, policy);
+        if !self.stalled {
+            self.stalled = true;
+            (self.notify)(CommitEvent::Stalled { waiting: group.id });
+        }
+        match self.log.write(
+            &group.record,
+            WriteMode {
+                no_slowdown: false,
+                sync: false,
+            },
+        ) {
+            Ok(()) => Ok(()),
+            Err(WriteError::Failed(failure)) => Err(failure),
+            Err(WriteError::Stalled) => Err(CommitFailure {
+                text: "the database stalled a write that was willing to wait".to_owned(),
+                reached_wal: Some(false),
+            }),
+        }
+    }
+
+    /// Tells the loop what was appended so far, after a sync where the policy asks for one.
+    fn report(&mut self, appended: &mut Option<GroupId>, policy: WalSync) {
+        let Some(up_to) = appended.take() else { return };
+        let seq = self.log.last_seq();
+        if policy == WalSync::Always
+            && let Err(error) = self.log.sync_wal()
+        {
+            // What was appended is neither acknowledged nor taken back: the process ends on this event.
+            self.failed = true;
+            (self.notify)(CommitEvent::SyncFailed {
+                text: error.to_string(),
+            });
+            return;
+        }
+        (self.notify)(CommitEvent::Committed { up_to, seq });
+    }
+}
+
+/// The loop's handle on the syncer thread.
+pub(super) struct Syncer {
+    control: Arc<SyncControl>,
+    thread: JoinHandle<()>,
+}
+
+struct SyncControl {
+    state: Mutex<SyncState>,
+    changed: Condvar,
+}
+
+struct SyncState {
+    policy: WalSync,
+    requested: bool,
+    stopping: bool,
+}
+
+impl SyncControl {
+    fn lock(&self) -> MutexGuard<'_, SyncState> {
+        self.state
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Syncer {
+    pub(super) fn start<L: Log>(log: L, policy: WalSync, notify: Notify) -> Syncer {
+        Syncer::start_every(SYNC_INTERVAL, log, policy, notify)
+    }
+
+    fn start_every<L: Log>(interval: Duration, log: L, policy: WalSync, notify: Notify) -> Syncer {
+        let control = Arc::new(SyncControl {
+            state: Mutex::new(SyncState {
+                policy,
+                requested: false,
+                stopping: false,
+            }),
+            changed: Condvar::new(),
+        });
+        let theirs = Arc::clone(&control);
+        Syncer {
+            control,
+            thread: spawn("syncer", move || {
+                sync_until_stopped(interval, &log, &theirs, &notify)
+            }),
+        }
+    }
+
+    pub(super) fn set_policy(&self, policy: WalSync) {
+        self.control.lock().policy = policy;
+    }
+
+    pub(super) fn request_sync(&self) {
+        self.control.lock().requested = true;
+        self.control.changed.notify_one();
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.control.lock().stopping = true;
+        self.control.changed.notify_one();
+    }
+
+    pub(super) fn join(self) {
+        join(self.thread, "syncer");
+    }
+}
+
+fn sync_until_stopped<L: Log>(interval: Duration, log: &L, control: &SyncControl, notify: &Notify) {
+    let mut synced: Option<Seq> = None;
+    loop {
+        let (requested, policy) = {
+            let state = control.lock();
+            let (mut state, _) = control
+                .changed
+                .wait_timeout_while(state, interval, |state| !state.requested && !state.stopping)
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            if state.stopping {
+                return;
+            }
+            (std::mem::take(&mut state.requested), state.policy)
+        };
+        let seq = log.last_seq();
+        if !requested && (policy != WalSync::EverySecond || synced == Some(seq)) {
+            continue;
+        }
+        match log.sync_wal() {
+            Ok(()) => {
+                synced = Some(seq);
+                notify(CommitEvent::Synced { seq });
+            }
+            Err(error) => {
+                notify(CommitEvent::SyncFailed {
+                    text: error.to_string(),
+                });
+                return;
+            }
+        }
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    match thread::Builder::new().name(name.to_owned()).spawn(body) {
+        Ok(handle) => handle,
+        // At start-up, when the system gives no thread, there is nothing to serve with.
+        Err(error) => panic!("cannot start the {name} thread: {error}"),
+    }
+}
+
+fn join(thread: JoinHandle<()>, name: &str) {
+    if thread.join().is_err() {
+        log::error!("the {name} thread has panicked");
+    }
+}

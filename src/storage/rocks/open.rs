@@ -1,0 +1,194 @@
+//! Opening a directory: every check that can be made before RocksDB writes to it, then the database itself.
+//!
+//! The order, and why:
+//! 1. Take the directory's lock, so that nothing below looks at files that another server is changing.
+//! 2. Look at the files: a directory whose `CURRENT` is gone but whose data is there would be overwritten by RocksDB
+//!    with an empty database.
+//! 3. Read the live WAL files ourselves ([`super::super::wal`]): RocksDB opens a damaged WAL silently short.
+//! 4. Open, with the compaction filters still blind.
+//! 5. Compare what was recovered with what the WAL held and with what is known to have been synced.
+//! 6. Check the families' ids and the key layout. Only then may the filters see the database.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, ReadTier, WriteOptions};
+
+use super::super::cf::Cf;
+use super::super::error::OpenError;
+use super::super::filters::{FilterSettings, ScanRegistry};
+use super::super::options::OpenOptions;
+use super::super::probe;
+use super::filter::{self, FilterLink};
+use super::tune::Tuned;
+use super::{Engine, Rocks, Shared, db_dir, read_tier};
+
+/// Opens the database; see [`Rocks::open`].
+pub(super) fn open(options: &OpenOptions) -> Result<Rocks, OpenError> {
+    fs::create_dir_all(&options.dir).map_err(|error| io_error("create", &options.dir, &error))?;
+    let lock = DirLock::take(&options.dir)?;
+    open_locked(options, lock)
+}
+
+/// Opens the database in a directory that is locked already.
+pub(super) fn open_locked(
+    options: &OpenOptions,
+    lock: Option<DirLock>,
+) -> Result<Rocks, OpenError> {
+    let db_dir = db_dir(&options.dir);
+    let tuned = Tuned::new(&options.rocksdb).map_err(|error| OpenError::Settings {
+        what: error.into_string(),
+    })?;
+    let scans = Arc::new(ScanRegistry::default());
+    let link = Arc::new(FilterLink::default());
+    let filters = Arc::new(FilterSettings {
+        slot_encoded: options.slot_encoded,
+        scans: Arc::clone(&scans),
+        unix_now: options.unix_now,
+    });
+    let db = open_db(&db_dir, &tuned, &link, &filters)?;
+    let families = family_handles(&db)?;
+    let engine = Arc::new(Engine {
+        db,
+        families,
+        read: read_tier(ReadTier::All),
+        read_cached: read_tier(ReadTier::BlockCache),
+        read_uncached: {
+            let mut read = read_tier(ReadTier::All);
+            read.fill_cache(false);
+            read
+        },
+        write: [false, true]
+            .map(|sync| [false, true].map(|no_slowdown| write_options(sync, no_slowdown))),
+        tuned,
+    });
+    let rocks = Rocks(Arc::new(Shared {
+        engine: Arc::clone(&engine),
+        link: Arc::clone(&link),
+        scans,
+        _lock: lock,
+        options: options.clone(),
+    }));
+    probe::check_slot_encoding(&rocks, options.slot_encoded)?;
+    link.connect(engine);
+    Ok(rocks)
+}
+
+fn open_db(
+    db_dir: &Path,
+    tuned: &Tuned,
+    link: &Arc<FilterLink>,
+    filters: &Arc<FilterSettings>,
+) -> Result<DB, OpenError> {
+    let fresh = !db_dir.join("CURRENT").exists();
+    let mut options = tuned.db().clone();
+    options.create_if_missing(fresh);
+    options.create_missing_column_families(true);
+    let existing = if fresh {
+        Vec::new()
+    } else {
+        DB::list_cf(&options, db_dir).map_err(|error| open_error(db_dir, error))?
+    };
+    let further = existing
+        .into_iter()
+        .filter(|name| Cf::from_name(name).is_none());
+    let descriptors: Vec<ColumnFamilyDescriptor> = Cf::ALL
+        .into_iter()
+        .map(|cf| {
+            let mut options = tuned.family(Some(cf));
+            filter::install(&mut options, cf, link, filters);
+            ColumnFamilyDescriptor::new(cf.name(), options)
+        })
+        .chain(further.map(|name| ColumnFamilyDescriptor::new(name, tuned.family(None))))
+        .collect();
+    DB::open_cf_descriptors(&options, db_dir, descriptors)
+        .map_err(|error| open_error(db_dir, error))
+}
+
+fn family_handles(db: &DB) -> Result<[&'static ColumnFamily; Cf::COUNT], OpenError> {
+    let mut handles = Vec::with_capacity(Cf::COUNT);
+    for cf in Cf::ALL {
+        let handle = db.cf_handle(cf.name()).ok_or_else(|| OpenError::Foreign {
+            what: format!("there is no column family {}", cf.name()),
+        })?;
+        let handle: *const ColumnFamily = handle;
+        // SAFETY: the handle is owned by a heap-allocated map inside `db` that is never changed after opening, so it
+        // stays where it is when `db` is moved, and `Engine` drops its references together with `db`.
+        handles.push(unsafe { &*handle });
+    }
+    match <[&'static ColumnFamily; Cf::COUNT]>::try_from(handles) {
+        Ok(handles) => Ok(handles),
+        Err(_) => unreachable!("one handle was pushed for each family"),
+    }
+}
+
+fn write_options(sync: bool, no_slowdown: bool) -> WriteOptions {
+    let mut options = WriteOptions::default();
+    options.set_sync(sync);
+    options.set_no_slowdown(no_slowdown);
+    options
+}
+
+/// Sorts RocksDB's open errors.
+fn open_error(db_dir: &Path, error: rocksdb::Error) -> OpenError {
+    let text = error.as_ref();
+    if error.kind() == ErrorKind::IOError
+        && (text.contains("lock file") || text.contains("lock hold"))
+    {
+        return OpenError::Locked {
+            dir: db_dir.to_path_buf(),
+        };
+    }
+    match error.kind() {
+        ErrorKind::Corruption | ErrorKind::NotFound => OpenError::Damaged {
+            what: error.into_string(),
+        },
+        ErrorKind::InvalidArgument | ErrorKind::NotSupported => OpenError::Settings {
+            what: error.into_string(),
+        },
+        _ => OpenError::Io {
+            what: format!("cannot open {}: {}", db_dir.display(), error.into_string()),
+        },
+    }
+}
+
+fn io_error(verb: &str, path: &Path, error: &io::Error) -> OpenError {
+    OpenError::Io {
+        what: format!("cannot {verb} {}: {error}", path.display()),
+    }
+}
+
+/// The lock on a data directory, held as long as this lives, a `kill -9` included.
+///
+/// It is an advisory lock on the directory itself, so that it leaves no file behind and covers the state file too.
+/// RocksDB's own lock inside `db/` is taken as well, which keeps Kvrocks out.
+pub struct DirLock {
+    _dir: File,
+}
+
+impl DirLock {
+    /// Takes the lock; `None` on a filesystem that cannot lock directories, where RocksDB's own lock remains.
+    pub fn take(dir: &Path) -> Result<Option<DirLock>, OpenError> {
+        let file = File::open(dir).map_err(|error| io_error("open", dir, &error))?;
+        // SAFETY: a plain system call on a descriptor that is open for the length of the call.
+        if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Ok(Some(DirLock { _dir: file }));
+        }
+        let error = io::Error::last_os_error();
+        match error.kind() {
+            io::ErrorKind::WouldBlock => Err(OpenError::Locked {
+                dir: dir.to_path_buf(),
+            }),
+            _ => {
+                log::warn!(
+                    "cannot lock the directory {}: {error}; relying on RocksDB's lock",
+                    dir.display()
+                );
+                Ok(None)
+            }
+        }
+    }
+}
