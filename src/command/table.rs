@@ -15,6 +15,9 @@ pub static FAMILIES: &[&[Spec]] = &[
     super::server::SPECS,
     super::keyspace::SPECS,
     super::string::SPECS,
+    super::hash::SPECS,
+    super::list::SPECS,
+    super::set::SPECS,
     super::sorted_set::SPECS,
 ];
 

@@ -106,6 +106,8 @@ pub trait Log: Clone + Send + 'static {
     fn sync_wal(&self) -> Result<(), StoreError>;
     /// The last update appended.
     fn last_seq(&self) -> Seq;
+    /// Whether an append would be slowed down or stopped now.
+    fn is_stalled(&self) -> bool;
 }
 
 impl Log for Rocks {
@@ -119,6 +121,10 @@ impl Log for Rocks {
 
     fn last_seq(&self) -> Seq {
         Rocks::last_seq(self)
+    }
+
+    fn is_stalled(&self) -> bool {
+        Rocks::is_stalled(self)
     }
 }
 

@@ -5,7 +5,7 @@
 //! append it drops everything behind it, until the loop has seen the failure and says so through the same queue.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -16,6 +16,8 @@ use super::seq::Seq;
 
 /// Time between two syncs with `wal-sync everysec`.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// Time between two looks at whether a stall is over, while nothing is there to be appended.
+const STALL_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The loop's handle on the flusher thread.
 pub(super) struct Flusher {
@@ -43,25 +45,35 @@ enum Job {
 
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, InboxState> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        unpoisoned(self.state.lock())
     }
 
     /// Everything that waits, and the policy to append it under; `None` once stopped and empty.
-    fn take(&self) -> Option<(VecDeque<Job>, WalSync)> {
+    ///
+    /// With a `patience`, comes back empty-handed when nothing has come for that long.
+    fn take(&self, patience: Option<Duration>) -> Option<(VecDeque<Job>, WalSync)> {
         let mut state = self.lock();
         while state.jobs.is_empty() {
             if state.stopping {
                 return None;
             }
-            state = self
-                .filled
-                .wait(state)
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let Some(patience) = patience else {
+                state = unpoisoned(self.filled.wait(state));
+                continue;
+            };
+            let (woken, timeout) = unpoisoned(self.filled.wait_timeout(state, patience));
+            if timeout.timed_out() {
+                return Some((VecDeque::new(), woken.policy));
+            }
+            state = woken;
         }
         Some((std::mem::take(&mut state.jobs), state.policy))
     }
+}
+
+/// A panic elsewhere leaves these queues whole, as nothing is half done under their locks.
+fn unpoisoned<T>(result: LockResult<T>) -> T {
+    result.unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Flusher {
@@ -124,8 +136,20 @@ struct FlusherThread<L> {
 
 impl<L: Log> FlusherThread<L> {
     fn run(mut self) {
-        while let Some((jobs, policy)) = self.inbox.take() {
+        while let Some((jobs, policy)) =
+            self.inbox.take(self.stalled.then_some(STALL_POLL_INTERVAL))
+        {
             self.append_all(jobs, policy);
+            // With writers parked until the stall is over, no append would find out that it is.
+            if self.stalled && !self.log.is_stalled() {
+                self.resume();
+            }
+        }
+    }
+
+    fn resume(&mut self) {
+        if std::mem::take(&mut self.stalled) {
+            (self.notify)(CommitEvent::Resumed);
         }
     }
 
@@ -177,10 +201,7 @@ impl<L: Log> FlusherThread<L> {
             },
         ) {
             Ok(()) => {
-                if self.stalled {
-                    self.stalled = false;
-                    (self.notify)(CommitEvent::Resumed);
-                }
+                self.resume();
                 return Ok(());
             }
             Err(WriteError::Failed(failure)) => return Err(failure),
@@ -244,9 +265,7 @@ struct SyncState {
 
 impl SyncControl {
     fn lock(&self) -> MutexGuard<'_, SyncState> {
-        self.state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        unpoisoned(self.state.lock())
     }
 }
 

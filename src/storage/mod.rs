@@ -3,7 +3,7 @@
 //!
 //! The engine, in reading order: [`cf`] and [`seq`] are its vocabulary, [`rocks`] is the handle over RocksDB (the only
 //! module that names its types), [`commit`] decides on which thread a group of writes is appended and [`flusher`] holds
-//! the two helper threads behind it. [`options`], [`wal`] and [`probe`] are what opening a directory safely needs,
+//! the two helper threads behind it. [`options`], [`inspect`], [`survey`], [`wal`], [`manifest`] and [`probe`] are what opening a directory safely needs,
 //! [`filters`] what compaction drops, [`disk`] the watch over free space.
 
 pub mod cf;
@@ -16,8 +16,10 @@ pub mod expiry;
 pub mod filters;
 pub mod flusher;
 pub mod hot;
+pub mod inspect;
 pub mod keys;
 pub mod keyspace;
+pub mod manifest;
 pub mod metadata;
 pub mod options;
 pub mod probe;
@@ -26,6 +28,7 @@ pub mod rocks;
 pub mod scan;
 pub mod seq;
 pub mod store;
+pub mod survey;
 pub mod types;
 pub mod view;
 pub mod wal;

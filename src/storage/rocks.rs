@@ -24,6 +24,7 @@ pub use super::error::{CommitFailure, OpenError, StoreError, WriteError};
 use super::filters::ScanRegistry;
 use super::options::OpenOptions;
 use super::seq::Seq;
+use super::survey;
 
 use self::filter::FilterLink;
 pub use self::iter::{Direction, IterOptions, KeyRange, RocksIter, Snapshot};
@@ -211,6 +212,7 @@ impl Rocks {
     pub fn write(&self, record: &[u8], mode: WriteMode) -> Result<(), WriteError> {
         let engine = self.engine();
         let options = &engine.write[usize::from(mode.sync)][usize::from(mode.no_slowdown)];
+        let before = self.last_seq();
         match engine.db.write_opt(WriteBatch::from_data(record), options) {
             Ok(()) => Ok(()),
             Err(error) if mode.no_slowdown && error.kind() == ErrorKind::Incomplete => {
@@ -218,9 +220,17 @@ impl Rocks {
             }
             Err(error) => Err(WriteError::Failed(CommitFailure {
                 text: error.into_string(),
-                reached_wal: self.reached_wal(record),
+                reached_wal: survey::ends_in(self.db_dir(), record, before.next()),
             })),
         }
+    }
+
+    /// Whether RocksDB slows or stops writes now.
+    pub fn is_stalled(&self) -> bool {
+        self.property_int(None, "rocksdb.is-write-stopped") == Some(1)
+            || self
+                .property_int(None, "rocksdb.actual-delayed-write-rate")
+                .is_some_and(|rate| rate > 0)
     }
 
     /// The number of the last update written.
@@ -312,11 +322,6 @@ impl Rocks {
         self.0.link.disconnect();
         self.engine().db.cancel_all_background_work(true);
         synced
-    }
-
-    /// Whether the record stands whole in the WAL after its write failed.
-    fn reached_wal(&self, _record: &[u8]) -> Option<bool> {
-        None
     }
 }
 

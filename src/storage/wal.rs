@@ -1,8 +1,4 @@
-//! Reads RocksDB's write-ahead log, to find damage before RocksDB opens a directory.
-//!
-//! RocksDB opens a log with a damaged record in its middle silently short: it replays up to the damage and goes on
-//! from there. So every live log is read here first, and only what a crash of the process can leave behind is let
-//! through: a last record that is cut off.
+//! Reads RocksDB's log format, that of the write-ahead log and of the MANIFEST, record by record.
 //!
 //! The format (RocksDB `db/log_format.h`): blocks of 32 KiB; in each, fragments of `masked crc32c u32 LE | length u16 LE |
 //! type u8 | payload`, the checksum being over type and payload; a fragment never crosses a block, and the last bytes
@@ -10,10 +6,9 @@
 //! A record is one Full fragment or First, Middle ..., Last; its payload begins with `sequence u64 LE | count u32 LE`.
 
 use std::fmt;
-use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::crc32c;
 use super::seq::Seq;
@@ -22,7 +17,7 @@ const BLOCK_BYTES: usize = 32 * 1024;
 const HEADER_BYTES: usize = 7;
 const RECYCLABLE_HEADER_BYTES: usize = 11;
 /// Sequence and count at the start of a record.
-const BATCH_HEADER_BYTES: usize = 12;
+pub(super) const BATCH_HEADER_BYTES: usize = 12;
 
 /// What is wrong with a log, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,35 +40,6 @@ impl fmt::Display for Damage {
             self.what
         )
     }
-}
-
-/// Why logs could not be read.
-#[derive(Debug)]
-pub enum WalError {
-    /// They hold damage that no crash of a process leaves behind.
-    Damaged(Damage),
-    /// The system refused to read.
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-}
-
-/// What the logs of a directory hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Survey {
-    /// The update after the last one in them; `None` when there is no record, or none that can be read (compressed).
-    pub next_seq: Option<Seq>,
-    /// The first update in them.
-    pub first_seq: Option<Seq>,
-    /// Where the last record is cut off, if it is.
-    pub torn: Option<Damage>,
-    /// The last whole record.
-    pub last_record: Option<RecordHead>,
-    /// Whole records.
-    pub records_count: u64,
 }
 
 /// One whole record, without its contents.
@@ -236,6 +202,11 @@ impl<R: Read> LogReader<R> {
         }
     }
 
+    /// Whether the log has said that its records are compressed.
+    pub fn is_compressed(&self) -> bool {
+        self.compressed
+    }
+
     /// Where the next byte to be read stands in the file.
     fn offset(&self) -> u64 {
         self.block_offset + self.position as u64
@@ -267,12 +238,7 @@ impl<R: Read> LogReader<R> {
                     payload: start + payload.start..start + payload.end,
                 })
             }
-            Err(Unparsed::OtherLog) => {
-                self.at_end = true;
-                self.position = self.block.len();
-                Ok(Fragment::End)
-            }
-            Err(Unparsed::Bad(what)) => Ok(Fragment::Broken { offset, what }),
+            Err(what) => Ok(Fragment::Broken { offset, what }),
         }
     }
 
@@ -289,7 +255,7 @@ impl<R: Read> LogReader<R> {
     }
 }
 
-fn batch_head(head: &[u8]) -> Option<(Seq, u32)> {
+pub(super) fn batch_head(head: &[u8]) -> Option<(Seq, u32)> {
     let (seq, rest) = head.split_first_chunk::<8>()?;
     let (count, _) = rest.split_first_chunk::<4>()?;
     Some((
@@ -304,19 +270,13 @@ struct Parsed {
     end: usize,
 }
 
-enum Unparsed {
-    /// Left over from an earlier use of a recycled file: the log ends before it.
-    OtherLog,
-    Bad(&'static str),
-}
-
 /// Reads the fragment that `bytes`, the rest of a block, begins with; at least a header long.
-fn parse_fragment(bytes: &[u8], log_number: u64) -> Result<Parsed, Unparsed> {
+fn parse_fragment(bytes: &[u8], log_number: u64) -> Result<Parsed, &'static str> {
     let stored = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
     let length = usize::from(u16::from_le_bytes([bytes[4], bytes[5]]));
     let tag = bytes[6];
     if tag == 0 && length == 0 {
-        return Err(Unparsed::Bad("there are zeros where a record should begin"));
+        return Err("there are zeros where a record should begin");
     }
     let recyclable = matches!(tag, 5..=8 | 11 | 131);
     let header = if recyclable {
@@ -326,18 +286,17 @@ fn parse_fragment(bytes: &[u8], log_number: u64) -> Result<Parsed, Unparsed> {
     };
     let end = header + length;
     if bytes.len() < end {
-        return Err(Unparsed::Bad(
-            "a record is longer than what is left of its block",
-        ));
+        return Err("a record is longer than what is left of its block");
     }
     if recyclable {
         let number = u32::from_le_bytes([bytes[7], bytes[8], bytes[9], bytes[10]]);
         if number != log_number as u32 {
-            return Err(Unparsed::OtherLog);
+            // The file was recycled and the log ends here, or a flip makes the record look so.
+            return Err("a record belongs to another log");
         }
     }
     if crc32c::mask(crc32c::crc32c(&bytes[6..end])) != stored {
-        return Err(Unparsed::Bad("a record does not match its checksum"));
+        return Err("a record does not match its checksum");
     }
     let kind = match tag {
         1 | 5 => FragmentKind::Full,
@@ -346,7 +305,7 @@ fn parse_fragment(bytes: &[u8], log_number: u64) -> Result<Parsed, Unparsed> {
         4 | 8 => FragmentKind::Last,
         9 => FragmentKind::Compression,
         10 | 11 | 128..=255 => FragmentKind::Ignored,
-        _ => return Err(Unparsed::Bad("a record is of an unknown kind")),
+        _ => return Err("a record is of an unknown kind"),
     };
     Ok(Parsed {
         kind,
@@ -359,7 +318,7 @@ fn parse_fragment(bytes: &[u8], log_number: u64) -> Result<Parsed, Unparsed> {
 ///
 /// A crash cuts a log off; it leaves nothing whole behind the cut. What follows a flipped byte is still whole, at an
 /// offset that a flipped length hides, so every offset is tried.
-fn whole_fragment_behind(
+pub(super) fn whole_fragment_behind(
     mut source: impl Read + Seek,
     offset: u64,
     log_number: u64,
@@ -389,172 +348,296 @@ fn whole_fragment_behind(
     }
 }
 
-/// The log files of a database directory with their numbers, oldest first. The archive is not among them.
-pub fn list_logs(db_dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let mut logs = Vec::new();
-    for entry in fs::read_dir(db_dir)? {
-        let path = entry?.path();
-        let number = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(".log"))
-            .and_then(|digits| digits.parse::<u64>().ok());
-        if let Some(number) = number {
-            logs.push((number, path));
-        }
-    }
-    logs.sort_unstable();
-    Ok(logs)
-}
+/// Writes logs for the tests of this module and of those that read logs.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
 
-/// Reads every log in `db_dir` whose number is at least `first_live`, in order.
-///
-/// Fails with [`WalError::Damaged`] when what follows a broken record shows that it was whole once: a whole fragment
-/// behind it in its file, or a record in a later file that does not continue where the broken file's last whole record
-/// ended (it does continue there when the log was recovered before, and RocksDB then reads on likewise). Fails too when
-/// the numbers do not continue from one file to the next, as a file in between is missing then.
-pub fn survey(db_dir: &Path, first_live: u64) -> Result<Survey, WalError> {
-    let logs = list_logs(db_dir).map_err(|error| WalError::Io {
-        path: db_dir.to_path_buf(),
-        error,
-    })?;
-    let mut surveyor = Surveyor::default();
-    for (number, path) in logs.into_iter().filter(|(number, _)| *number >= first_live) {
-        surveyor.read(number, &path)?;
-    }
-    Ok(surveyor.survey)
-}
-
-#[derive(Default)]
-struct Surveyor {
-    survey: Survey,
-    /// A compressed log was met: numbers cannot be followed.
-    blind: bool,
-}
-
-impl Surveyor {
-    fn read(&mut self, number: u64, path: &Path) -> Result<(), WalError> {
-        let io_error = |error| WalError::Io {
-            path: path.to_path_buf(),
-            error,
-        };
-        let file = File::open(path).map_err(io_error)?;
-        let mut reader = LogReader::new(file, number);
-        let mut first_of_file = true;
+    /// Appends `payload` to `log` as one record, as RocksDB's writer does.
+    pub(in super::super) fn append(log: &mut Vec<u8>, payload: &[u8]) {
+        let mut rest = payload;
+        let mut first = true;
         loop {
-            match reader.step(|_| {}).map_err(io_error)? {
-                Step::End => return Ok(()),
-                Step::Record(record) => {
-                    self.record(path, record, first_of_file)?;
-                    first_of_file = false;
-                }
+            let left = BLOCK_BYTES - log.len() % BLOCK_BYTES;
+            if left < HEADER_BYTES {
+                log.resize(log.len() + left, 0);
+                continue;
+            }
+            let (piece, behind) = rest.split_at(rest.len().min(left - HEADER_BYTES));
+            rest = behind;
+            let kind = match (first, rest.is_empty()) {
+                (true, true) => 1,
+                (true, false) => 2,
+                (false, false) => 3,
+                (false, true) => 4,
+            };
+            append_fragment(log, kind, piece);
+            first = false;
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Appends one fragment.
+    pub(in super::super) fn append_fragment(log: &mut Vec<u8>, kind: u8, payload: &[u8]) {
+        let crc = crc32c::mask(crc32c::extend(crc32c::crc32c(&[kind]), payload));
+        log.extend_from_slice(&crc.to_le_bytes());
+        log.extend_from_slice(&(payload.len() as u16).to_le_bytes());
+        log.push(kind);
+        log.extend_from_slice(payload);
+    }
+
+    /// A record of `count` updates from `seq` on, `bytes` long.
+    pub(in super::super) fn batch(seq: u64, count: u32, bytes: usize) -> Vec<u8> {
+        let mut payload = seq.to_le_bytes().to_vec();
+        payload.extend_from_slice(&count.to_le_bytes());
+        payload.resize(bytes.max(BATCH_HEADER_BYTES), b'v');
+        payload
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{append, append_fragment, batch};
+    use super::*;
+    use std::io::Cursor;
+
+    /// Every step of a log, the last one included.
+    fn steps(log: &[u8]) -> Vec<Step> {
+        let mut reader = LogReader::new(log, 9);
+        let mut steps = Vec::new();
+        loop {
+            let step = reader.step(|_| {}).unwrap();
+            let is_record = matches!(step, Step::Record(_));
+            steps.push(step);
+            if !is_record {
+                return steps;
+            }
+        }
+    }
+
+    fn record(offset: u64, bytes: u64, seq: u64, count: u32) -> Step {
+        Step::Record(RecordHead {
+            offset,
+            bytes,
+            batch: Some((Seq::new(seq), count)),
+        })
+    }
+
+    #[test]
+    fn records_of_all_sizes_are_read_back() {
+        let mut log = Vec::new();
+        let mut expected = Vec::new();
+        // Sizes around a block's end, so that headers and payloads meet it in every way.
+        for (index, bytes) in [
+            12,
+            13,
+            BLOCK_BYTES - 60,
+            12,
+            20,
+            3 * BLOCK_BYTES,
+            BLOCK_BYTES - 7,
+            12,
+        ]
+        .iter()
+        .enumerate()
+        {
+            let start = log.len();
+            let padding = BLOCK_BYTES - start % BLOCK_BYTES;
+            let start = if padding < HEADER_BYTES {
+                start + padding
+            } else {
+                start
+            };
+            append(&mut log, &batch(index as u64 + 1, 1, *bytes));
+            expected.push(record(start as u64, *bytes as u64, index as u64 + 1, 1));
+        }
+        expected.push(Step::End);
+        assert_eq!(steps(&log), expected);
+    }
+
+    #[test]
+    fn payloads_are_handed_over_whole() {
+        let payload: Vec<u8> = (0..100_000u32).map(|i| i as u8).collect();
+        let mut log = Vec::new();
+        append(&mut log, &payload);
+        let mut read = Vec::new();
+        let mut reader = LogReader::new(&log[..], 9);
+        assert!(matches!(
+            reader.step(|piece| read.extend_from_slice(piece)),
+            Ok(Step::Record(_))
+        ));
+        assert_eq!(read, payload);
+    }
+
+    #[test]
+    fn an_empty_log_just_ends() {
+        assert_eq!(steps(b""), [Step::End]);
+    }
+
+    #[test]
+    fn wherever_a_log_is_cut_its_whole_records_are_read_and_nothing_is_found_behind() {
+        let mut log = Vec::new();
+        append(&mut log, &batch(1, 2, 30));
+        let first_end = log.len();
+        append(&mut log, &batch(3, 1, 2 * BLOCK_BYTES));
+        let whole = log.len();
+        for cut in (0..first_end + 40)
+            .chain((first_end + 40..whole).step_by(997))
+            .chain(whole - 40..whole)
+        {
+            let read = steps(&log[..cut]);
+            let records = usize::from(cut >= first_end);
+            assert_eq!(read.len(), records + 1, "cut at {cut}");
+            match &read[records] {
+                Step::End => assert!(cut == 0 || cut == first_end),
                 Step::Broken {
-                    record_offset,
                     offset,
-                    what,
+                    record_offset,
+                    ..
                 } => {
-                    let damage = Damage {
-                        path: path.to_path_buf(),
-                        offset: record_offset,
-                        what: what.to_owned(),
-                    };
-                    if self.survey.torn.is_some() {
-                        // Nothing whole came between the two: both are the end of the log.
-                        return Ok(());
-                    }
-                    let file = File::open(path).map_err(io_error)?;
-                    if let Some(whole) =
-                        whole_fragment_behind(file, offset, number).map_err(io_error)?
-                        && !self.continues_elsewhere(number, path)?
-                    {
-                        let what =
-                            format!("{what}, and there is a whole one behind it at offset {whole}");
-                        return Err(WalError::Damaged(Damage { what, ..damage }));
-                    }
-                    self.survey.torn = Some(damage);
-                    return Ok(());
+                    assert_eq!(
+                        *record_offset,
+                        if cut < first_end { 0 } else { first_end as u64 }
+                    );
+                    let behind =
+                        whole_fragment_behind(Cursor::new(&log[..cut]), *offset, 9).unwrap();
+                    assert_eq!(behind, None, "cut at {cut}");
                 }
+                Step::Record(_) => panic!("a cut record was read at {cut}"),
             }
         }
     }
 
-    fn record(
-        &mut self,
-        path: &Path,
-        record: RecordHead,
-        first_of_file: bool,
-    ) -> Result<(), WalError> {
-        let damaged = |what: String| {
-            WalError::Damaged(Damage {
-                path: path.to_path_buf(),
-                offset: record.offset,
-                what,
-            })
-        };
-        let Some((seq, count)) = record.batch else {
-            if record.bytes < BATCH_HEADER_BYTES as u64 && !self.blind {
-                return Err(damaged("a record is too short".to_owned()));
-            }
-            self.blind = true;
-            self.survey.torn = None;
-            self.survey.next_seq = None;
-            self.count(record);
-            return Ok(());
-        };
-        if let Some(torn) = &self.survey.torn
-            && self.survey.next_seq != Some(seq)
-        {
-            return Err(WalError::Damaged(Damage {
-                what: format!("{}, and {} goes on behind it", torn.what, path.display()),
-                ..torn.clone()
-            }));
-        }
-        self.survey.torn = None;
-        if first_of_file
-            && let Some(expected) = self.survey.next_seq
-            && expected != seq
-        {
-            return Err(damaged(format!(
-                "the log begins at sequence {seq}, the one before it ends before {expected}: a log file is missing"
-            )));
-        }
-        self.survey.first_seq = self.survey.first_seq.or(Some(seq));
-        self.survey.next_seq = Some(seq.after_batch(count));
-        self.count(record);
-        Ok(())
-    }
-
-    fn count(&mut self, record: RecordHead) {
-        self.survey.records_count += 1;
-        self.survey.last_record = Some(record);
-    }
-
-    /// Whether the next log that holds a record begins where this one's last whole record ended: the damage was met, and
-    /// given up, by an earlier recovery.
-    fn continues_elsewhere(&self, number: u64, path: &Path) -> Result<bool, WalError> {
-        let io_error = |error| WalError::Io {
-            path: path.to_path_buf(),
-            error,
-        };
-        let Some(db_dir) = path.parent() else {
-            return Ok(false);
-        };
-        for (_, later) in list_logs(db_dir)
-            .map_err(io_error)?
-            .into_iter()
-            .filter(|(other, _)| *other > number)
-        {
-            let file = File::open(&later).map_err(io_error)?;
-            if let Step::Record(record) = LogReader::new(file, number)
-                .step(|_| {})
-                .map_err(io_error)?
-            {
-                return Ok(match (record.batch, self.survey.next_seq) {
-                    (Some((seq, _)), Some(expected)) => seq == expected,
-                    _ => false,
-                });
+    #[test]
+    fn wherever_a_bit_flips_the_record_is_broken_and_the_next_one_is_found_behind() {
+        let mut log = Vec::new();
+        append(&mut log, &batch(1, 1, 40));
+        let first_end = log.len() as u64;
+        append(&mut log, &batch(2, 1, 40));
+        for index in 0..first_end as usize {
+            for bit in 0..8 {
+                let mut flipped = log.clone();
+                flipped[index] ^= 1 << bit;
+                let read = steps(&flipped);
+                let [Step::Broken { offset, .. }] = read[..] else {
+                    panic!("byte {index} bit {bit}: {read:?}")
+                };
+                let behind = whole_fragment_behind(Cursor::new(&flipped), offset, 9).unwrap();
+                assert_eq!(behind, Some(first_end), "byte {index} bit {bit}");
             }
         }
-        Ok(false)
+    }
+
+    #[test]
+    fn zeros_are_broken() {
+        let mut log = Vec::new();
+        append(&mut log, &batch(1, 1, 40));
+        let end = log.len();
+        log.resize(end + 100, 0);
+        let read = steps(&log);
+        assert!(
+            matches!(read[1], Step::Broken { offset, .. } if offset == end as u64),
+            "{read:?}"
+        );
+    }
+
+    #[test]
+    fn fragments_out_of_order_are_broken() {
+        let mut log = Vec::new();
+        append_fragment(&mut log, 3, b"middle");
+        assert!(matches!(
+            steps(&log)[..],
+            [Step::Broken {
+                record_offset: 0,
+                offset: 0,
+                ..
+            }]
+        ));
+        let mut log = Vec::new();
+        append_fragment(&mut log, 2, b"first of one");
+        append_fragment(&mut log, 1, &batch(1, 1, 12));
+        assert!(matches!(
+            steps(&log)[..],
+            [Step::Broken {
+                record_offset: 0,
+                offset: 19,
+                ..
+            }]
+        ));
+    }
+
+    #[test]
+    fn an_empty_first_fragment_is_ignored() {
+        let mut log = Vec::new();
+        append_fragment(&mut log, 2, b"");
+        append(&mut log, &batch(1, 1, 12));
+        assert_eq!(steps(&log), [record(7, 12, 1, 1), Step::End]);
+    }
+
+    #[test]
+    fn records_that_carry_no_data_are_stepped_over_and_unknown_ones_are_broken() {
+        let mut log = Vec::new();
+        append_fragment(&mut log, 10, b"timestamp sizes");
+        append_fragment(&mut log, 130, b"the log before");
+        append_fragment(&mut log, 200, b"of the future");
+        let start = log.len() as u64;
+        append(&mut log, &batch(1, 1, 12));
+        assert_eq!(steps(&log), [record(start, 12, 1, 1), Step::End]);
+        append_fragment(&mut log, 12, b"of the future, and not to be ignored");
+        assert!(matches!(
+            steps(&log)[..],
+            [Step::Record(_), Step::Broken { .. }]
+        ));
+    }
+
+    #[test]
+    fn compressed_records_have_no_numbers() {
+        let mut log = Vec::new();
+        append_fragment(&mut log, 9, &7u32.to_le_bytes());
+        append(&mut log, b"zstd bytes");
+        assert!(matches!(
+            steps(&log)[..],
+            [
+                Step::Record(RecordHead {
+                    bytes: 10,
+                    batch: None,
+                    ..
+                }),
+                Step::End
+            ]
+        ));
+    }
+
+    #[test]
+    fn a_recycled_log_ends_where_the_earlier_one_shows() {
+        let fragment = |number: u32, seq: u64| {
+            let mut body = vec![5u8];
+            body.extend_from_slice(&number.to_le_bytes());
+            body.extend_from_slice(&batch(seq, 1, 12));
+            let mut bytes = crc32c::mask(crc32c::crc32c(&body)).to_le_bytes().to_vec();
+            bytes.extend_from_slice(&12u16.to_le_bytes());
+            bytes.extend_from_slice(&body);
+            bytes
+        };
+        let log = [fragment(9, 50), fragment(8, 3)].concat();
+        let read = steps(&log);
+        assert_eq!(read[0], record(0, 12, 50, 1));
+        let Step::Broken { offset: 23, .. } = read[1] else {
+            panic!("{read:?}")
+        };
+        assert_eq!(
+            whole_fragment_behind(Cursor::new(&log), 23, 9).unwrap(),
+            None
+        );
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(log in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..400)) {
+            let _ = steps(&log);
+            let _ = whole_fragment_behind(Cursor::new(&log), 0, 9);
+        }
     }
 }

@@ -2,12 +2,10 @@
 //!
 //! The order, and why:
 //! 1. Take the directory's lock, so that nothing below looks at files that another server is changing.
-//! 2. Look at the files: a directory whose `CURRENT` is gone but whose data is there would be overwritten by RocksDB
-//!    with an empty database.
-//! 3. Read the live WAL files ourselves ([`super::super::wal`]): RocksDB opens a damaged WAL silently short.
-//! 4. Open, with the compaction filters still blind.
-//! 5. Compare what was recovered with what the WAL held and with what is known to have been synced.
-//! 6. Check the families' ids and the key layout. Only then may the filters see the database.
+//! 2. Inspect the files ([`super::super::inspect`]): what RocksDB would overwrite, or open silently short, is refused.
+//! 3. Open, with the compaction filters still blind.
+//! 4. Compare what was recovered with what the inspection found and with what is known to have been synced.
+//! 5. Check the key layout. Only then may the filters see the database.
 
 use std::fs::{self, File};
 use std::io;
@@ -20,6 +18,7 @@ use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, ReadTier, Wri
 use super::super::cf::Cf;
 use super::super::error::OpenError;
 use super::super::filters::{FilterSettings, ScanRegistry};
+use super::super::inspect::{self, Found};
 use super::super::options::OpenOptions;
 use super::super::probe;
 use super::filter::{self, FilterLink};
@@ -39,6 +38,7 @@ pub(super) fn open_locked(
     lock: Option<DirLock>,
 ) -> Result<Rocks, OpenError> {
     let db_dir = db_dir(&options.dir);
+    let found = inspect::inspect(&db_dir, options)?;
     let tuned = Tuned::new(&options.rocksdb).map_err(|error| OpenError::Settings {
         what: error.into_string(),
     })?;
@@ -49,7 +49,7 @@ pub(super) fn open_locked(
         scans: Arc::clone(&scans),
         unix_now: options.unix_now,
     });
-    let db = open_db(&db_dir, &tuned, &link, &filters)?;
+    let db = open_db(&db_dir, &found, &tuned, &link, &filters)?;
     let families = family_handles(&db)?;
     let engine = Arc::new(Engine {
         db,
@@ -72,6 +72,7 @@ pub(super) fn open_locked(
         _lock: lock,
         options: options.clone(),
     }));
+    found.check_recovered(rocks.last_seq(), options)?;
     probe::check_slot_encoding(&rocks, options.slot_encoded)?;
     link.connect(engine);
     Ok(rocks)
@@ -79,15 +80,15 @@ pub(super) fn open_locked(
 
 fn open_db(
     db_dir: &Path,
+    found: &Found,
     tuned: &Tuned,
     link: &Arc<FilterLink>,
     filters: &Arc<FilterSettings>,
 ) -> Result<DB, OpenError> {
-    let fresh = !db_dir.join("CURRENT").exists();
     let mut options = tuned.db().clone();
-    options.create_if_missing(fresh);
+    options.create_if_missing(found.is_fresh());
     options.create_missing_column_families(true);
-    let existing = if fresh {
+    let existing = if found.is_fresh() {
         Vec::new()
     } else {
         DB::list_cf(&options, db_dir).map_err(|error| open_error(db_dir, error))?

@@ -1,0 +1,432 @@
+//! `stillpoint.state`, beside `db/`: what a node must remember across a restart and RocksDB cannot hold.
+//!
+//! A small text file, so that an operator can read it: one `name value` a line, closed by a checksum over the lines
+//! before it. It is replaced whole (written to a temporary file, synced, renamed, the directory synced), so a crash
+//! leaves the old or the new one. A file that does not check is refused: guessing a role may fork the data.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use crate::storage::crc32c::crc32c;
+use crate::storage::seq::Seq;
+
+/// Its name in the data directory.
+pub const FILE_NAME: &str = "stillpoint.state";
+const TEMPORARY_NAME: &str = "stillpoint.state.tmp";
+/// First line: the format's name and version.
+const HEADER: &str = "stillpoint-state 1";
+/// No state is longer; a longer file is not ours.
+const FILE_BYTES_MAX: u64 = 64 * 1024;
+
+/// What a node was when it last said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DurableRole {
+    /// It accepts writes.
+    Primary,
+    /// It follows another node.
+    Replica {
+        /// The primary's host name or address.
+        host: String,
+        /// The primary's port.
+        port: u16,
+    },
+}
+
+/// A takeover offer that left, or was accepted, and whose outcome is not known here yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PendingOffer {
+    /// The node that was offered to take over.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The replication id of the history that was offered.
+    pub replication_id: String,
+    /// The last update of the history when the offer was made.
+    pub seq: Seq,
+}
+
+/// The contents of the state file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DurableState {
+    /// The role to take at the next start.
+    pub role: DurableRole,
+    /// An offer whose outcome is open.
+    pub pending_offer: Option<PendingOffer>,
+    /// The last update known to be synced: a WAL that ends before it has lost acknowledged writes.
+    pub synced_seq: Option<Seq>,
+    /// The server stopped in order; not so after a crash.
+    pub clean_stop: bool,
+}
+
+impl Default for DurableState {
+    /// A new node: a primary that has synced nothing.
+    fn default() -> DurableState {
+        DurableState {
+            role: DurableRole::Primary,
+            pending_offer: None,
+            synced_seq: None,
+            clean_stop: false,
+        }
+    }
+}
+
+/// Why the state file could not be used.
+#[derive(Debug)]
+pub enum StateError {
+    /// Its bytes are not what was written.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A newer release wrote it.
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its first line.
+        header: String,
+    },
+    /// The system refused.
+    Io {
+        /// What was tried, on which file.
+        what: String,
+        /// The system's error.
+        error: io::Error,
+    },
+}
+
+impl fmt::Display for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StateError::Damaged { path, what } => write!(
+                f,
+                "{} is damaged: {what}. It says whether this node is a primary or a replica; restore it, or remove it \
+                 to start with the role in the configuration",
+                path.display()
+            ),
+            StateError::Newer { path, header } => {
+                write!(
+                    f,
+                    "{} was written by a newer release ({header})",
+                    path.display()
+                )
+            }
+            StateError::Io { what, error } => write!(f, "cannot {what}: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StateError {}
+
+impl DurableState {
+    /// The state as the file's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut text = format!("{HEADER}\n");
+        match &self.role {
+            DurableRole::Primary => text.push_str("role primary\n"),
+            DurableRole::Replica { host, port } => {
+                text.push_str(&format!("role replica {} {port}\n", escape(host)))
+            }
+        }
+        if let Some(offer) = &self.pending_offer {
+            text.push_str(&format!(
+                "pending-offer {} {} {} {}\n",
+                escape(&offer.host),
+                offer.port,
+                escape(&offer.replication_id),
+                offer.seq
+            ));
+        }
+        if let Some(seq) = self.synced_seq {
+            text.push_str(&format!("synced-seq {seq}\n"));
+        }
+        text.push_str(&format!(
+            "clean-stop {}\n",
+            if self.clean_stop { "yes" } else { "no" }
+        ));
+        let checksum = crc32c(text.as_bytes());
+        text.push_str(&format!("crc32c {checksum:08x}\n"));
+        text.into_bytes()
+    }
+
+    /// Reads the file's bytes; the error says what is wrong with them.
+    pub fn decode(bytes: &[u8]) -> Result<DurableState, DecodeError> {
+        let damaged = |what: &str| DecodeError::Damaged(what.to_owned());
+        let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is not text"))?;
+        let header = text.lines().next().unwrap_or("");
+        if header != HEADER {
+            return Err(match header.strip_prefix("stillpoint-state ") {
+                Some(version) if version.parse::<u32>().is_ok_and(|version| version > 1) => {
+                    DecodeError::Newer(header.to_owned())
+                }
+                _ => damaged("it does not begin as a state file"),
+            });
+        }
+        let (body, checksum) = text
+            .rsplit_once("crc32c ")
+            .ok_or_else(|| damaged("its checksum is missing"))?;
+        if format!("{:08x}\n", crc32c(body.as_bytes())) != checksum {
+            return Err(damaged("its checksum does not match"));
+        }
+        let mut role = None;
+        let mut state = DurableState::default();
+        for line in body.lines().skip(1) {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let unreadable =
+                || DecodeError::Damaged(format!("the line '{line}' is not understood"));
+            match fields[..] {
+                ["role", "primary"] => role = Some(DurableRole::Primary),
+                ["role", "replica", host, port] => {
+                    let port = port.parse().map_err(|_| unreadable())?;
+                    role = Some(DurableRole::Replica {
+                        host: unescape(host).ok_or_else(unreadable)?,
+                        port,
+                    });
+                }
+                ["pending-offer", host, port, replication_id, seq] => {
+                    state.pending_offer = Some(PendingOffer {
+                        host: unescape(host).ok_or_else(unreadable)?,
+                        port: port.parse().map_err(|_| unreadable())?,
+                        replication_id: unescape(replication_id).ok_or_else(unreadable)?,
+                        seq: Seq::new(seq.parse().map_err(|_| unreadable())?),
+                    });
+                }
+                ["synced-seq", seq] => {
+                    state.synced_seq = Some(Seq::new(seq.parse().map_err(|_| unreadable())?))
+                }
+                ["clean-stop", "yes"] => state.clean_stop = true,
+                ["clean-stop", "no"] => state.clean_stop = false,
+                _ => return Err(unreadable()),
+            }
+        }
+        state.role = role.ok_or_else(|| damaged("it names no role"))?;
+        Ok(state)
+    }
+
+    /// Reads the state of the data directory `dir`; `None` when it has none yet.
+    pub fn load(dir: &Path) -> Result<Option<DurableState>, StateError> {
+        let path = dir.join(FILE_NAME);
+        let io_error = |error| StateError::Io {
+            what: format!("read {}", path.display()),
+            error,
+        };
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error(error)),
+            Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
+                return Err(StateError::Damaged {
+                    what: "it is too long".to_owned(),
+                    path,
+                });
+            }
+            Ok(_) => {}
+        }
+        let bytes = fs::read(&path).map_err(io_error)?;
+        match DurableState::decode(&bytes) {
+            Ok(state) => Ok(Some(state)),
+            Err(DecodeError::Damaged(what)) => Err(StateError::Damaged { path, what }),
+            Err(DecodeError::Newer(header)) => Err(StateError::Newer { path, header }),
+        }
+    }
+
+    /// Makes this the state of the data directory `dir`, on disk when it returns. Blocks for the disk: not on the loop
+    /// while it serves clients.
+    ///
+    /// After an error the old state stands, or the new one; never a mixture.
+    pub fn store(&self, dir: &Path) -> Result<(), StateError> {
+        let path = dir.join(FILE_NAME);
+        let temporary = dir.join(TEMPORARY_NAME);
+        self.replace(dir, &path, &temporary)
+            .map_err(|error| StateError::Io {
+                what: format!("write {}", path.display()),
+                error,
+            })
+    }
+
+    fn replace(&self, dir: &Path, path: &Path, temporary: &Path) -> io::Result<()> {
+        let mut file = File::create(temporary)?;
+        file.write_all(&self.encode())?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(temporary, path)?;
+        File::open(dir)?.sync_all()
+    }
+}
+
+/// A name as one word: hosts come from clients, and may hold anything.
+fn escape(name: &str) -> String {
+    let mut word = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'!'..=b'~' if byte != b'%' => word.push(byte as char),
+            _ => word.push_str(&format!("%{byte:02x}")),
+        }
+    }
+    word
+}
+
+/// The name that [`escape`] made a word of.
+fn unescape(word: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(word.len());
+    let mut rest = word.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = behind;
+        if *first == b'%' {
+            let (digits, behind) = rest.split_first_chunk::<2>()?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = behind;
+        } else {
+            bytes.push(*first);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// What is wrong with a state file's bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// They are not what was written.
+    Damaged(String),
+    /// A newer release wrote them; its first line.
+    Newer(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn full() -> DurableState {
+        DurableState {
+            role: DurableRole::Replica {
+                host: "fe80::1%eth0".to_owned(),
+                port: 6666,
+            },
+            pending_offer: Some(PendingOffer {
+                host: "node-b.example".to_owned(),
+                port: 1,
+                replication_id: "ABCDEFGHI0123456".to_owned(),
+                seq: Seq::new(77),
+            }),
+            synced_seq: Some(Seq::MAX),
+            clean_stop: true,
+        }
+    }
+
+    #[test]
+    fn the_text_is_as_documented() {
+        let text = String::from_utf8(full().encode()).unwrap();
+        let body = "stillpoint-state 1\nrole replica fe80::1%25eth0 6666\npending-offer node-b.example 1 ABCDEFGHI0123456 \
+                    77\nsynced-seq 72057594037927935\nclean-stop yes\n";
+        assert_eq!(
+            text,
+            format!("{body}crc32c {:08x}\n", crc32c(body.as_bytes()))
+        );
+    }
+
+    #[test]
+    fn what_is_encoded_is_decoded() {
+        assert_eq!(DurableState::decode(&full().encode()), Ok(full()));
+        let plain = DurableState::default();
+        assert_eq!(DurableState::decode(&plain.encode()), Ok(plain));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let bytes = full().encode();
+        for index in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[index] ^= 1 << bit;
+                assert!(
+                    DurableState::decode(&flipped).is_err(),
+                    "bit {bit} of byte {index}"
+                );
+            }
+            assert!(
+                DurableState::decode(&bytes[..index]).is_err(),
+                "cut at {index}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_host_comes_back(host in ".*", port in any::<u16>()) {
+            let state = DurableState { role: DurableRole::Replica { host, port }, ..full() };
+            prop_assert_eq!(DurableState::decode(&state.encode()), Ok(state));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = DurableState::decode(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_newer_file_is_named_as_such() {
+        let newer = b"stillpoint-state 2\nanything\n";
+        assert_eq!(
+            DurableState::decode(newer),
+            Err(DecodeError::Newer("stillpoint-state 2".to_owned()))
+        );
+    }
+
+    #[test]
+    fn stored_state_is_loaded_and_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(DurableState::load(dir.path()).unwrap(), None);
+        DurableState::default().store(dir.path()).unwrap();
+        full().store(dir.path()).unwrap();
+        assert_eq!(DurableState::load(dir.path()).unwrap(), Some(full()));
+        let names: Vec<_> = fs::read_dir(dir.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(names, [FILE_NAME], "no temporary file is left");
+    }
+
+    #[test]
+    fn a_leftover_temporary_file_does_not_matter() {
+        let dir = tempfile::tempdir().unwrap();
+        full().store(dir.path()).unwrap();
+        fs::write(dir.path().join(TEMPORARY_NAME), b"half a sta").unwrap();
+        assert_eq!(DurableState::load(dir.path()).unwrap(), Some(full()));
+        DurableState::default().store(dir.path()).unwrap();
+        assert_eq!(
+            DurableState::load(dir.path()).unwrap(),
+            Some(DurableState::default())
+        );
+    }
+
+    #[test]
+    fn a_damaged_file_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE_NAME);
+        fs::write(&path, b"stillpoint-state 1\nrole primary\n").unwrap();
+        let error = DurableState::load(dir.path()).unwrap_err();
+        assert!(matches!(error, StateError::Damaged { .. }), "{error}");
+        assert!(error.to_string().contains("stillpoint.state is damaged"));
+        assert_eq!(
+            fs::read(&path).unwrap(),
+            b"stillpoint-state 1\nrole primary\n"
+        );
+        fs::write(&path, vec![b'x'; FILE_BYTES_MAX as usize + 1]).unwrap();
+        assert!(matches!(
+            DurableState::load(dir.path()),
+            Err(StateError::Damaged { .. })
+        ));
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_written_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = DurableState::default()
+            .store(&dir.path().join("missing"))
+            .unwrap_err();
+        assert!(error.to_string().starts_with("cannot write "), "{error}");
+    }
+}

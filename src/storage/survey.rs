@@ -1,0 +1,387 @@
+//! Reads the write-ahead logs of a directory, to find damage before RocksDB opens it.
+//!
+//! RocksDB opens a log with a damaged record in its middle silently short: it replays up to the damage and goes on
+//! from there. So every live log is read here first, and only what a crash of the process can leave behind is let
+//! through: a last record that is cut off. What a power cut leaves of records that were never synced is let through
+//! as far as it looks like that too; where whole records stand behind a hole, a person decides (`accept_wal_loss`).
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::seq::Seq;
+use super::wal::{Damage, LogReader, RecordHead, Step, batch_head, whole_fragment_behind};
+
+/// Why logs could not be read.
+#[derive(Debug)]
+pub enum WalError {
+    /// They hold damage that no crash of a process leaves behind.
+    Damaged(Damage),
+    /// The system refused to read.
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// The system's error.
+        error: io::Error,
+    },
+}
+
+/// What the logs of a directory hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// The update after the last one in them; `None` when there is no record, or none that can be read (compressed).
+    pub next_seq: Option<Seq>,
+    /// The first update in them.
+    pub first_seq: Option<Seq>,
+    /// Where the last record is cut off, if it is.
+    pub torn: Option<Damage>,
+    /// The last whole record.
+    pub last_record: Option<RecordHead>,
+    /// Whole records.
+    pub records_count: u64,
+}
+
+/// The log files of a database directory with their numbers, oldest first. The archive is not among them.
+pub fn list_logs(db_dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let mut logs = Vec::new();
+    for entry in fs::read_dir(db_dir)? {
+        let path = entry?.path();
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_suffix(".log"))
+            .and_then(|digits| digits.parse::<u64>().ok());
+        if let Some(number) = number {
+            logs.push((number, path));
+        }
+    }
+    logs.sort_unstable();
+    Ok(logs)
+}
+
+/// Reads every log in `db_dir` whose number is at least `first_live`, in order.
+///
+/// Fails with [`WalError::Damaged`] when what follows a broken record shows that it was whole once: a whole fragment
+/// behind it in its file, or a record in a later file that does not continue where the broken file's last whole record
+/// ended (it does continue there when the log was recovered before, and RocksDB then reads on likewise). Fails too when
+/// the numbers do not continue from one file to the next, as a file in between is missing then.
+pub fn survey(db_dir: &Path, first_live: u64) -> Result<Survey, WalError> {
+    let logs = list_logs(db_dir).map_err(|error| WalError::Io {
+        path: db_dir.to_path_buf(),
+        error,
+    })?;
+    let mut surveyor = Surveyor::default();
+    for (number, path) in logs.into_iter().filter(|(number, _)| *number >= first_live) {
+        surveyor.read(number, &path)?;
+    }
+    Ok(surveyor.survey)
+}
+
+#[derive(Default)]
+struct Surveyor {
+    survey: Survey,
+}
+
+impl Surveyor {
+    fn read(&mut self, number: u64, path: &Path) -> Result<(), WalError> {
+        let io_error = |error| WalError::Io {
+            path: path.to_path_buf(),
+            error,
+        };
+        let file = File::open(path).map_err(io_error)?;
+        let mut reader = LogReader::new(file, number);
+        let mut first_of_file = true;
+        loop {
+            match reader.step(|_| {}).map_err(io_error)? {
+                Step::End => return Ok(()),
+                Step::Record(record) => {
+                    self.record(path, record, first_of_file, reader.is_compressed())?;
+                    first_of_file = false;
+                }
+                Step::Broken {
+                    record_offset,
+                    offset,
+                    what,
+                } => {
+                    let damage = Damage {
+                        path: path.to_path_buf(),
+                        offset: record_offset,
+                        what: what.to_owned(),
+                    };
+                    if self.survey.torn.is_some() {
+                        // Nothing whole came between the two: both are the end of the log.
+                        return Ok(());
+                    }
+                    let file = File::open(path).map_err(io_error)?;
+                    if let Some(whole) =
+                        whole_fragment_behind(file, offset, number).map_err(io_error)?
+                        && !self.continues_elsewhere(number, path)?
+                    {
+                        let what =
+                            format!("{what}, and there is a whole one behind it at offset {whole}");
+                        return Err(WalError::Damaged(Damage { what, ..damage }));
+                    }
+                    self.survey.torn = Some(damage);
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn record(
+        &mut self,
+        path: &Path,
+        record: RecordHead,
+        first_of_file: bool,
+        compressed: bool,
+    ) -> Result<(), WalError> {
+        let damaged = |what: String| {
+            WalError::Damaged(Damage {
+                path: path.to_path_buf(),
+                offset: record.offset,
+                what,
+            })
+        };
+        let Some((seq, count)) = record.batch else {
+            if !compressed {
+                return Err(damaged("a record is too short".to_owned()));
+            }
+            self.survey.torn = None;
+            self.survey.next_seq = None;
+            self.count(record);
+            return Ok(());
+        };
+        if let Some(torn) = &self.survey.torn
+            && self.survey.next_seq != Some(seq)
+        {
+            return Err(WalError::Damaged(Damage {
+                what: format!("{}, and {} goes on behind it", torn.what, path.display()),
+                ..torn.clone()
+            }));
+        }
+        self.survey.torn = None;
+        if first_of_file
+            && let Some(expected) = self.survey.next_seq
+            && expected != seq
+        {
+            return Err(damaged(format!(
+                "the log begins at sequence {seq}, the one before it ends before {expected}: a log file is missing"
+            )));
+        }
+        self.survey.first_seq = self.survey.first_seq.or(Some(seq));
+        self.survey.next_seq = Some(seq.after_batch(count));
+        self.count(record);
+        Ok(())
+    }
+
+    fn count(&mut self, record: RecordHead) {
+        self.survey.records_count += 1;
+        self.survey.last_record = Some(record);
+    }
+
+    /// Whether the next log that holds a record begins where this one's last whole record ended: the damage was met, and
+    /// given up, by an earlier recovery.
+    fn continues_elsewhere(&self, number: u64, path: &Path) -> Result<bool, WalError> {
+        let io_error = |error| WalError::Io {
+            path: path.to_path_buf(),
+            error,
+        };
+        let Some(db_dir) = path.parent() else {
+            return Ok(false);
+        };
+        for (_, later) in list_logs(db_dir)
+            .map_err(io_error)?
+            .into_iter()
+            .filter(|(other, _)| *other > number)
+        {
+            let file = File::open(&later).map_err(io_error)?;
+            if let Step::Record(record) = LogReader::new(file, number)
+                .step(|_| {})
+                .map_err(io_error)?
+            {
+                return Ok(match (record.batch, self.survey.next_seq) {
+                    (Some((seq, _)), Some(expected)) => seq == expected,
+                    _ => false,
+                });
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// Whether the newest log in `db_dir` ends in this record, written at `seq`: what is asked after a failed write.
+///
+/// `None` when the logs cannot be read, or are compressed.
+pub fn ends_in(db_dir: &Path, record: &[u8], seq: Seq) -> Option<bool> {
+    let (_, count) = batch_head(record)?;
+    for (number, path) in list_logs(db_dir).ok()?.into_iter().rev() {
+        let mut reader = LogReader::new(File::open(path).ok()?, number);
+        let mut last: Option<RecordHead> = None;
+        while let Step::Record(head) = reader.step(|_| {}).ok()? {
+            last = Some(head);
+        }
+        if let Some(last) = last {
+            return Some(last.batch? == (seq, count) && last.bytes == record.len() as u64);
+        }
+    }
+    Some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::wal::testing::{append, append_fragment, batch};
+    use super::*;
+
+    /// A directory of logs, each given as (first sequence, count) a record.
+    struct Logs {
+        dir: tempfile::TempDir,
+    }
+
+    impl Logs {
+        fn new(logs: &[(u64, &[(u64, u32)])]) -> Logs {
+            let dir = tempfile::tempdir().unwrap();
+            for (number, records) in logs {
+                let mut log = Vec::new();
+                for (seq, count) in *records {
+                    append(&mut log, &batch(*seq, *count, 60));
+                }
+                fs::write(dir.path().join(format!("{number:06}.log")), log).unwrap();
+            }
+            Logs { dir }
+        }
+
+        fn change(&self, number: u64, change: impl FnOnce(&mut Vec<u8>)) {
+            let path = self.dir.path().join(format!("{number:06}.log"));
+            let mut bytes = fs::read(&path).unwrap();
+            change(&mut bytes);
+            fs::write(path, bytes).unwrap();
+        }
+
+        fn survey(&self) -> Result<Survey, String> {
+            survey(self.dir.path(), 0).map_err(|error| match error {
+                WalError::Damaged(damage) => damage.to_string(),
+                WalError::Io { error, .. } => error.to_string(),
+            })
+        }
+    }
+
+    const RECORD_BYTES: usize = 67;
+
+    #[test]
+    fn whole_logs_are_surveyed_in_order() {
+        let logs = Logs::new(&[
+            (10, &[(5, 2), (7, 0), (7, 1)]),
+            (4, &[(1, 1), (2, 3)]),
+            (12, &[]),
+        ]);
+        let survey = logs.survey().unwrap();
+        assert_eq!(survey.first_seq, Some(Seq::new(1)));
+        assert_eq!(survey.next_seq, Some(Seq::new(8)));
+        assert_eq!(survey.records_count, 5);
+        assert_eq!(survey.torn, None);
+        assert!(Logs::new(&[]).survey().unwrap() == Survey::default());
+    }
+
+    #[test]
+    fn only_live_logs_count() {
+        let logs = Logs::new(&[(4, &[(1, 1)]), (10, &[(2, 1)])]);
+        logs.change(4, |bytes| bytes[20] ^= 1);
+        assert!(logs.survey().is_err());
+        assert_eq!(
+            survey(logs.dir.path(), 10).unwrap().first_seq,
+            Some(Seq::new(2))
+        );
+    }
+
+    #[test]
+    fn a_cut_at_the_very_end_is_a_crash() {
+        let logs = Logs::new(&[(4, &[(1, 1), (2, 1)]), (6, &[])]);
+        logs.change(4, |bytes| bytes.truncate(2 * RECORD_BYTES - 1));
+        let survey = logs.survey().unwrap();
+        assert_eq!(survey.next_seq, Some(Seq::new(2)));
+        let torn = survey.torn.unwrap();
+        assert_eq!(torn.offset, RECORD_BYTES as u64);
+    }
+
+    #[test]
+    fn a_last_record_of_full_length_that_does_not_match_is_a_power_cut() {
+        let logs = Logs::new(&[(4, &[(1, 1), (2, 1)])]);
+        logs.change(4, |bytes| *bytes.last_mut().unwrap() ^= 1);
+        assert_eq!(logs.survey().unwrap().next_seq, Some(Seq::new(2)));
+    }
+
+    #[test]
+    fn a_flip_in_the_middle_is_damage() {
+        let logs = Logs::new(&[(4, &[(1, 1), (2, 1), (3, 1)])]);
+        logs.change(4, |bytes| bytes[RECORD_BYTES + 30] ^= 0x10);
+        let error = logs.survey().unwrap_err();
+        assert!(
+            error.contains("000004.log at offset 67: a record does not match its checksum"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_broken_log_before_one_that_goes_on_is_damage() {
+        let logs = Logs::new(&[(4, &[(1, 1), (2, 1)]), (6, &[(3, 1)])]);
+        logs.change(4, |bytes| bytes.truncate(RECORD_BYTES + 10));
+        let error = logs.survey().unwrap_err();
+        assert!(error.contains("000004.log at offset 67"), "{error}");
+        assert!(error.contains("000006.log goes on behind it"), "{error}");
+    }
+
+    #[test]
+    fn a_log_that_was_recovered_before_may_be_cut_and_damaged() {
+        // Recovery stopped before sequence 2 and went on in log 6; log 4 was not cleared away yet.
+        let logs = Logs::new(&[
+            (4, &[(1, 1), (2, 1), (3, 1)]),
+            (5, &[]),
+            (6, &[(2, 0), (2, 1)]),
+        ]);
+        logs.change(4, |bytes| bytes[RECORD_BYTES + 30] ^= 0x10);
+        let survey = logs.survey().unwrap();
+        assert_eq!(survey.next_seq, Some(Seq::new(3)));
+        assert_eq!(survey.torn, None);
+    }
+
+    #[test]
+    fn a_missing_log_is_noticed() {
+        let logs = Logs::new(&[(4, &[(1, 1)]), (6, &[(2, 1)]), (8, &[(3, 1)])]);
+        fs::remove_file(logs.dir.path().join("000006.log")).unwrap();
+        let error = logs.survey().unwrap_err();
+        assert!(error.contains("a log file is missing"), "{error}");
+    }
+
+    #[test]
+    fn compressed_logs_are_checked_but_not_followed() {
+        let logs = Logs::new(&[(4, &[])]);
+        logs.change(4, |bytes| {
+            append_fragment(bytes, 9, &7u32.to_le_bytes());
+            append(bytes, b"zstd bytes");
+            append(bytes, b"more of them");
+        });
+        let survey = logs.survey().unwrap();
+        assert_eq!((survey.next_seq, survey.records_count), (None, 2));
+        logs.change(4, |bytes| bytes[20] ^= 1);
+        assert!(logs.survey().is_err());
+    }
+
+    #[test]
+    fn a_record_is_found_only_as_the_last_of_the_newest_log() {
+        let logs = Logs::new(&[(4, &[(1, 1)]), (6, &[(2, 3)]), (8, &[])]);
+        let in_wal = |record: &[u8], seq| ends_in(logs.dir.path(), record, Seq::new(seq));
+        assert_eq!(in_wal(&batch(0, 3, 60), 2), Some(true));
+        assert_eq!(in_wal(&batch(0, 3, 60), 5), Some(false));
+        assert_eq!(in_wal(&batch(0, 3, 61), 2), Some(false));
+        assert_eq!(in_wal(&batch(0, 1, 60), 1), Some(false));
+        assert_eq!(in_wal(b"short", 1), None);
+        assert_eq!(
+            ends_in(
+                &logs.dir.path().join("missing"),
+                &batch(0, 1, 60),
+                Seq::new(1)
+            ),
+            None
+        );
+    }
+}
