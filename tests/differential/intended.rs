@@ -1,0 +1,147 @@
+//! Every place where Stillpoint's reply differs from redis-server 7.0's on purpose, with its reason. Nothing else may
+//! differ. `DIFF_STRICT=1` switches this list off, which is how redis-server is compared with itself.
+
+use crate::common::Value;
+use crate::normalise::Exchange;
+
+/// One intended difference.
+pub struct Intended {
+    /// What differs, for the report.
+    pub what: &'static str,
+    /// Why it must.
+    pub reason: &'static str,
+    /// Whether this exchange shows it, and nothing beyond it.
+    pub applies: fn(&Exchange) -> bool,
+}
+
+/// The list.
+pub const INTENDED: &[Intended] = &[
+    Intended {
+        what: "OBJECT ENCODING of a value whose encoding Redis chose by its history",
+        reason: "on disk there are no encodings; the name is derived from the value as it is now, and Redis keeps a large \
+                 encoding when the value shrinks, and raw after APPEND or SETRANGE",
+        applies: |exchange| {
+            let encodings: &[&[&str]] = &[
+                &["embstr", "raw", "int"],
+                &["listpack", "hashtable", "intset"],
+                &["listpack", "skiplist"],
+                &["listpack", "quicklist"],
+            ];
+            let name = |value: &Value| {
+                value
+                    .bytes()
+                    .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            };
+            is(exchange, "OBJECT", Some("ENCODING"))
+                && match (name(&exchange.ours), name(&exchange.theirs)) {
+                    (Some(ours), Some(theirs)) => encodings.iter().any(|group| {
+                        group.contains(&ours.as_str()) && group.contains(&theirs.as_str())
+                    }),
+                    _ => false,
+                }
+        },
+    },
+    Intended {
+        what: "OBJECT REFCOUNT",
+        reason: "values are not shared objects in memory: it is 1 where Redis shares small integers",
+        applies: |exchange| {
+            is(exchange, "OBJECT", Some("REFCOUNT"))
+                && exchange.ours == Value::Int(1)
+                && is_int(&exchange.theirs)
+        },
+    },
+    Intended {
+        what: "ROLE's offset",
+        reason: "a sequence number of RocksDB, which moves with every write, also without replicas",
+        applies: |exchange| match (&exchange.ours, &exchange.theirs) {
+            (Value::Array(ours), Value::Array(theirs)) => {
+                is(exchange, "ROLE", None)
+                    && ours.len() == 3
+                    && is_int(&ours[1])
+                    && (&ours[0], &ours[2]) == (&theirs[0], &theirs[2])
+            }
+            _ => false,
+        },
+    },
+    Intended {
+        what: "HELP texts",
+        reason: "they list the subcommands that there are, in our own words; the form is Redis's: simple strings, the \
+                 first of which names the command",
+        applies: |exchange| {
+            exchange
+                .args
+                .get(1)
+                .is_some_and(|word| word.eq_ignore_ascii_case(b"HELP"))
+                && match (&exchange.ours, &exchange.theirs) {
+                    (Value::Array(ours), Value::Array(theirs)) => {
+                        ours.first() == theirs.first()
+                            && ours.iter().all(|line| matches!(line, Value::Simple(_)))
+                    }
+                    _ => false,
+                }
+        },
+    },
+    Intended {
+        what: "HELLO's version",
+        reason: "the version of Redis whose behaviour is offered need not be the oracle's",
+        applies: |exchange| {
+            is(exchange, "HELLO", None) && hello_equal(&exchange.ours, &exchange.theirs)
+        },
+    },
+];
+
+/// The intended difference that explains `exchange`, if one does.
+pub fn explanation(exchange: &Exchange) -> Option<&'static Intended> {
+    INTENDED
+        .iter()
+        .find(|intended| (intended.applies)(exchange))
+}
+
+/// Whether two frames of raw input are equal but for HELLO's version.
+pub fn hello_equal(ours: &Value, theirs: &Value) -> bool {
+    let fields = |value: &Value| -> Option<Vec<(Value, Value)>> {
+        let pairs = match value {
+            Value::Map(pairs) => pairs.clone(),
+            Value::Array(items) => items
+                .chunks_exact(2)
+                .map(|pair| (pair[0].clone(), pair[1].clone()))
+                .collect(),
+            _ => return None,
+        };
+        let hidden = |key: &Value| matches!(key.bytes(), Some(b"version" | b"id"));
+        pairs
+            .first()
+            .is_some_and(|(key, _)| key.bytes() == Some(b"server"))
+            .then(|| {
+                let hide = |(key, value): (Value, Value)| {
+                    if hidden(&key) {
+                        (key, Value::Null)
+                    } else {
+                        (key, value)
+                    }
+                };
+                pairs.into_iter().map(hide).collect()
+            })
+    };
+    match (fields(ours), fields(theirs)) {
+        (Some(ours_fields), Some(theirs_fields)) => {
+            ours_fields == theirs_fields
+                && std::mem::discriminant(ours) == std::mem::discriminant(theirs)
+        }
+        _ => false,
+    }
+}
+
+fn is(exchange: &Exchange, name: &str, subcommand: Option<&str>) -> bool {
+    let word_is = |idx: usize, word: &str| {
+        exchange
+            .args
+            .get(idx)
+            .is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    word_is(0, name) && subcommand.is_none_or(|subcommand| word_is(1, subcommand))
+}
+
+fn is_int(value: &Value) -> bool {
+    matches!(value, Value::Int(number) if *number >= 0)
+}
