@@ -50,6 +50,11 @@ impl Turn {
 pub trait Clock {
     /// Reads the clock.
     fn turn(&self) -> Turn;
+
+    /// Reads the monotonic side only, in microseconds: half the price, for measuring commands.
+    fn mono_us(&self) -> u64 {
+        self.turn().mono_us
+    }
 }
 
 /// The machine's clocks.
@@ -81,6 +86,10 @@ impl Clock for SystemClock {
             mono_us: self.start.elapsed().as_micros() as u64,
             unix_us: unix.as_micros() as u64,
         }
+    }
+
+    fn mono_us(&self) -> u64 {
+        self.start.elapsed().as_micros() as u64
     }
 }
 

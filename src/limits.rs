@@ -22,6 +22,10 @@ pub const MAILBOX_EVENTS_PER_TURN_MAX: usize = 1024;
 /// SCAN cursors kept at a time; Kvrocks keeps 16,384 as well.
 pub const CURSORS_MAX: usize = 16 * 1024;
 
+/// Elements that one HRANDFIELD, SRANDMEMBER or ZRANDMEMBER with a negative count may answer, repeats counted: a count needs no
+/// data behind it, and redis-server runs out of memory on a large one.
+pub const RANDOM_REPEATS_MAX: u64 = 1 << 20;
+
 /// Bytes of one key: RocksDB and the sub-key layout take more, Redis's own bound is `proto-max-bulk-len`.
 pub const COMMAND_NAME_BYTES_MAX: usize = 64;
 

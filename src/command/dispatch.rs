@@ -98,6 +98,7 @@ pub fn resume(node: &mut Node, key: ClientKey) {
             return;
         }
     }
+    node.stamp();
     // A worker's answer belongs to the time at which it was asked for; everything else happens now.
     let turn = if parked.pinned.is_some() {
         parked.turn
@@ -238,9 +239,9 @@ fn run(
     if !node.monitors.is_empty() {
         monitor::feed(node, key, command, args);
     }
-    let began_us = node.clock.turn().mono_us;
+    let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
-    let took_us = node.clock.turn().mono_us - began_us;
+    let took_us = node.stamp().saturating_sub(began_us);
     node.view.pinned.clear();
     match result {
         Ok(()) => {

@@ -7,6 +7,7 @@ use super::spec::Handler;
 use super::table;
 use crate::clock::Turn;
 use crate::resp::{OwnedArgs, Proto, Reply};
+use crate::storage::counting::KeyCounts;
 use crate::storage::keys::{DbIndex, KeyCodec};
 use crate::storage::options::OpenOptions;
 use crate::storage::rocks::{Rocks, WriteMode};
@@ -19,12 +20,17 @@ pub struct Bench {
     pub changes: Changes,
     pub settings: DataSettings,
     pub cursors: Cursors,
+    pub key_counts: Option<KeyCounts>,
     pub turn: Turn,
     pub db: DbIndex,
     pub proto: Proto,
     pub seed: u64,
     /// Whether each command's writes are committed before the next one: reads then meet RocksDB, else the open record.
     pub commit_each: bool,
+    /// Whether commands may wait for keys (they may not in EXEC and scripts).
+    pub may_block: bool,
+    /// Whether commands are run again after waiting.
+    pub resumed: bool,
     _dir: tempfile::TempDir,
 }
 
@@ -43,6 +49,7 @@ impl Bench {
             },
             settings: DataSettings::default(),
             cursors: Cursors::default(),
+            key_counts: None,
             turn: Turn {
                 mono_us: 1_000_000,
                 unix_us: 1_700_000_000_000_000,
@@ -51,8 +58,41 @@ impl Bench {
             proto: Proto::Resp2,
             seed: 1,
             commit_each: true,
+            may_block: true,
+            resumed: false,
             _dir: dir,
         }
+    }
+
+    /// Runs a test twice on an empty store: with every command committed at once, and with none committed.
+    pub fn both_ways(test: impl Fn(&mut Bench)) {
+        for commit_each in [true, false] {
+            let mut bench = Bench::new();
+            bench.commit_each = commit_each;
+            test(&mut bench);
+        }
+    }
+
+    /// Runs each command and compares its reply, as [`Bench::run`] shows it.
+    pub fn expect(&mut self, table: &[(&str, &str)]) {
+        for (line, reply) in table {
+            assert_eq!(self.run(line), *reply, "{line}");
+        }
+    }
+
+    /// The events since the last call, as `name:key`, with `@db` behind it outside database 0.
+    pub fn events(&mut self) -> Vec<String> {
+        self.changes
+            .events
+            .drain(..)
+            .map(|event| {
+                let key = String::from_utf8_lossy(&event.key).into_owned();
+                match event.db.0 {
+                    0 => format!("{}:{key}", event.name),
+                    db => format!("{}:{key}@{db}", event.name),
+                }
+            })
+            .collect()
     }
 
     /// Moves the clock.
@@ -103,9 +143,9 @@ impl Bench {
             rng: Rng::new(self.seed),
             settings: &self.settings,
             cursors: &mut self.cursors,
-            key_counts: None,
-            may_block: true,
-            resumed: false,
+            key_counts: self.key_counts.as_ref(),
+            may_block: self.may_block,
+            resumed: self.resumed,
         };
         let result = handler(&mut ctx, args);
         match result {

@@ -317,7 +317,7 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
         seed: ctx.node.rng.next_u64(),
         resumed: false,
     };
-    let began_us = ctx.node.clock.turn().mono_us;
+    let began_us = ctx.node.stamp();
     if !ctx.node.monitors.is_empty() {
         super::monitor::feed(ctx.node, ctx.client, queued.command, queued.args.as_args());
     }
@@ -331,7 +331,7 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
         ctx.reply,
         true,
     );
-    let took_us = ctx.node.clock.turn().mono_us - began_us;
+    let took_us = ctx.node.stamp().saturating_sub(began_us);
     let error = match result {
         Ok(()) => {
             ctx.node.stats.executed(queued.command, took_us, false);

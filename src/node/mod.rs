@@ -42,6 +42,8 @@ pub struct Node {
     pub clock: Box<dyn Clock>,
     /// The time that this turn sees.
     pub turn: Turn,
+    /// When the last command ended, monotonic microseconds: where the next one of the turn begins.
+    pub stamp_us: u64,
     pub rng: Rng,
     pub role: Role,
     /// 40 hexadecimal digits, drawn at each start: how Sentinel tells restarts apart.
@@ -91,6 +93,12 @@ impl Node {
     /// Monotonic milliseconds of this turn.
     pub fn now(&self) -> MonoMs {
         self.turn.now()
+    }
+
+    /// Notes the time at which a command ends, and gives it.
+    pub(crate) fn stamp(&mut self) -> u64 {
+        self.stamp_us = self.clock.mono_us();
+        self.stamp_us
     }
 
     /// An empty reply for a client that speaks `proto`, in a buffer that is used again and again.

@@ -45,6 +45,14 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// The first `count` arguments; all when there are no more.
+    pub fn up_to(&self, count: usize) -> Args<'a> {
+        Args {
+            bytes: self.bytes,
+            spans: &self.spans[..count.min(self.spans.len())],
+        }
+    }
+
     /// All arguments, name first.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &'a [u8]> + ExactSizeIterator + use<'a> {
         let bytes = self.bytes;

@@ -46,7 +46,7 @@ impl Server {
             CommitEvent::Stalled { .. } => log::warn!("RocksDB slows down writes; writers wait"),
             CommitEvent::Resumed => log::info!("RocksDB takes writes at full speed again"),
             CommitEvent::Failed { failure, .. } => self.commit_failed(Some(&failure)),
-            CommitEvent::Synced { seq } => self.synced_seq = self.synced_seq.max(seq),
+            CommitEvent::Synced { seq } => self.note_synced(seq),
             CommitEvent::SyncFailed { text } => {
                 // What was acknowledged may be lost, and trying again would only hide it.
                 log::error!("the write-ahead log cannot be synced: {text}");

@@ -79,6 +79,7 @@ impl Server {
         self.search_expired();
         self.look_at_disk();
         self.reopen_if_useful();
+        self.save_durable();
         shutdown::step(&mut self.node);
     }
 

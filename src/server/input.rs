@@ -215,6 +215,7 @@ impl Server {
             std::mem::swap(&mut partial, &mut spans);
         }
         let mut stop = Stop::Held;
+        self.node.stamp();
         for _ in 0..COMMANDS_PER_CLIENT_PER_TURN_MAX {
             let Some(client) = self.node.clients.get(key) else {
                 break;

@@ -4,6 +4,7 @@
 
 mod commits;
 mod cron;
+mod durable;
 mod engine_options;
 mod events;
 mod input;
@@ -44,8 +45,9 @@ pub struct Server {
     next_client_id: u64,
     disk: DiskGauge,
     log: Log,
-    /// The last update known to be on disk.
-    synced_seq: crate::storage::seq::Seq,
+    durable: durable::Durable,
+    /// The durable state is newer than its file.
+    durable_changed: bool,
     /// Set when the process is to end, with its exit status.
     exit: Option<i32>,
 }

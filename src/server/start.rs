@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use super::cron::Cron;
+use super::durable::Durable;
 use super::engine_options::open_options;
 use super::workers::Workers;
 use super::{Server, signals};
@@ -17,7 +18,6 @@ use crate::storage::commit::WalSync;
 use crate::storage::disk::DiskGauge;
 use crate::storage::keys::KeyCodec;
 use crate::storage::rocks::Rocks;
-use crate::storage::seq::Seq;
 use crate::storage::view::View;
 
 /// Exit status: a start that did not come off (settings, sockets).
@@ -34,7 +34,7 @@ pub struct StartError {
     pub text: String,
 }
 
-fn failure(status: i32, text: impl std::fmt::Display) -> StartError {
+pub(super) fn failure(status: i32, text: impl std::fmt::Display) -> StartError {
     StartError {
         status,
         text: text.to_string(),
@@ -57,8 +57,11 @@ impl Server {
                 format!("cannot create {}: {error}", config.dir.display()),
             )
         })?;
-        let rocks =
-            Rocks::open(&open_options(&config)).map_err(|error| failure(EXIT_STORAGE, error))?;
+        let mut durable = Durable::load(&config)?;
+        let mut options = open_options(&config);
+        options.last_synced_seq = durable.state.synced_seq;
+        let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
+        durable.begin(&config)?;
         let mut reactor =
             Reactor::new().map_err(|error| failure(EXIT_START, format!("cannot poll: {error}")))?;
         let mailbox = reactor
@@ -88,7 +91,8 @@ impl Server {
             next_client_id: 0,
             disk,
             log,
-            synced_seq: Seq::default(),
+            durable,
+            durable_changed: false,
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
@@ -124,6 +128,7 @@ impl Server {
         }
         match (synced, closed) {
             (Some(Ok(seq)), Ok(())) => {
+                self.durable.end(&self.node.config, seq);
                 log::info!(
                     "stopped at sequence number {}, everything is on disk; bye",
                     seq.get()
@@ -184,6 +189,7 @@ fn new_node(config: Config, rocks: Rocks) -> Node {
         settings: DataSettings::default(),
         clock: Box::new(clock),
         turn: started,
+        stamp_us: started.mono_us,
         rng,
         role: Role::Primary,
         run_id,

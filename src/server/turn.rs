@@ -176,7 +176,10 @@ impl Server {
             "a client is parked by a pause and nothing is paused"
         );
         assert!(
-            node.last_seq >= self.synced_seq,
+            self.durable
+                .state
+                .synced_seq
+                .is_none_or(|synced| synced <= node.last_seq),
             "synced beyond what was committed"
         );
     }

@@ -17,15 +17,71 @@ const DOUBLE: Format = Format {
 /// Refused: NaN, leading or trailing bytes of any kind, and finite numbers that round to infinity or, not being zero, to
 /// zero. Source: `string2d` of redis-server 7.0.15 over glibc's `strtod`.
 pub fn parse_f64(text: &[u8]) -> Option<f64> {
+    match scan(text)? {
+        (negative, Rounded64::In(magnitude)) => Some(signed(negative, magnitude)),
+        (_, Rounded64::TooSmall | Rounded64::TooLarge) => None,
+    }
+}
+
+/// What C's `strtod` makes of a text that it must take whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CNumber {
+    /// Never NaN; infinite or zero when the text's number is beyond the doubles.
+    pub value: f64,
+    /// Whether C reports a range error. Subnormal results count as one: in decimal they are never exact.
+    pub range_error: bool,
+}
+
+/// The number that `text` is to C: what SORT and the ends of score ranges read, more leniently than [`parse_f64`].
+///
+/// The text ends at its first NUL, nothing at all is zero, space may lead, and numbers beyond the doubles become infinite
+/// or zero. Source: the `strtod` calls of `zslParseRange` and `sortCommandGeneric` in redis-server 7.0.15.
+pub fn parse_f64_as_c(text: &[u8]) -> Option<CNumber> {
+    let text = text.split(|&byte| byte == 0).next().unwrap_or_default();
+    if text.is_empty() {
+        return Some(CNumber {
+            value: 0.0,
+            range_error: false,
+        });
+    }
+    let is_space = |byte: &u8| matches!(byte, b' ' | b'\t'..=b'\r');
+    let start = text.iter().position(|byte| !is_space(byte))?;
+    let (negative, magnitude) = scan(&text[start..])?;
+    let (magnitude, range_error) = match magnitude {
+        Rounded64::In(magnitude) => (magnitude, magnitude.is_subnormal()),
+        Rounded64::TooSmall => (0.0, true),
+        Rounded64::TooLarge => (f64::INFINITY, true),
+    };
+    Some(CNumber {
+        value: signed(negative, magnitude),
+        range_error,
+    })
+}
+
+/// The double nearest to an absolute value.
+enum Rounded64 {
+    In(f64),
+    /// Zero, though the value is not.
+    TooSmall,
+    /// Infinite, though the value is not.
+    TooLarge,
+}
+
+fn signed(negative: bool, magnitude: f64) -> f64 {
+    if negative { -magnitude } else { magnitude }
+}
+
+/// Whether a whole text is a negative number, and its absolute value.
+fn scan(text: &[u8]) -> Option<(bool, Rounded64)> {
     let number = number::scan(text)?;
     let magnitude = match number.magnitude {
-        Magnitude::Infinite => f64::INFINITY,
+        Magnitude::Infinite => Rounded64::In(f64::INFINITY),
         Magnitude::Decimal {
             integer,
             fraction,
             exponent,
         } => decimal(text, integer, fraction, exponent)?,
-        Magnitude::Hex { significand: 0, .. } => 0.0,
+        Magnitude::Hex { significand: 0, .. } => Rounded64::In(0.0),
         Magnitude::Hex {
             significand,
             sticky,
@@ -34,19 +90,16 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
             Rounded::Finite {
                 significand,
                 exponent,
-            } => from_parts(significand, exponent),
-            Rounded::Zero | Rounded::Overflow => return None,
+            } => Rounded64::In(from_parts(significand, exponent)),
+            Rounded::Zero => Rounded64::TooSmall,
+            Rounded::Overflow => Rounded64::TooLarge,
         },
     };
-    Some(if number.negative {
-        -magnitude
-    } else {
-        magnitude
-    })
+    Some((number.negative, magnitude))
 }
 
-/// The absolute value of a decimal number, by `std` (which rounds correctly), or `None` where C reports a range error.
-fn decimal(text: &[u8], integer: &[u8], fraction: &[u8], exponent: i64) -> Option<f64> {
+/// The absolute value of a decimal number, by `std` (which rounds correctly).
+fn decimal(text: &[u8], integer: &[u8], fraction: &[u8], exponent: i64) -> Option<Rounded64> {
     let zeros = |digits: &[u8]| digits.iter().take_while(|&&digit| digit == b'0').count();
     let leading = zeros(integer);
     let first_digit_exponent = if leading < integer.len() {
@@ -54,11 +107,14 @@ fn decimal(text: &[u8], integer: &[u8], fraction: &[u8], exponent: i64) -> Optio
     } else if zeros(fraction) < fraction.len() {
         exponent - zeros(fraction) as i64
     } else {
-        return Some(0.0);
+        return Some(Rounded64::In(0.0));
     };
     // `std` clamps exponents of more than five digits, which long runs of zeros could make up for.
-    if !(-400..=400).contains(&first_digit_exponent) {
-        return None;
+    if first_digit_exponent > 400 {
+        return Some(Rounded64::TooLarge);
+    }
+    if first_digit_exponent < -400 {
+        return Some(Rounded64::TooSmall);
     }
     let value = if exponent.abs() < 10_000 {
         std::str::from_utf8(text).ok()?.parse::<f64>().ok()?.abs()
@@ -72,7 +128,13 @@ fn decimal(text: &[u8], integer: &[u8], fraction: &[u8], exponent: i64) -> Optio
         write!(plain, "e{first_digit_exponent}").ok()?;
         std::str::from_utf8(&plain).ok()?.parse::<f64>().ok()?
     };
-    (value.is_finite() && value != 0.0).then_some(value)
+    Some(if value.is_infinite() {
+        Rounded64::TooLarge
+    } else if value == 0.0 {
+        Rounded64::TooSmall
+    } else {
+        Rounded64::In(value)
+    })
 }
 
 fn from_parts(significand: u64, exponent: i64) -> f64 {
@@ -173,6 +235,35 @@ mod tests {
         let mut out = Vec::new();
         write_f64_17g(&mut out, value);
         String::from_utf8(out).expect("ASCII")
+    }
+
+    /// What redis-server 7.0.15 answered to `ZCOUNT k <text> +inf` (a number or "min or max is not a float") and to SORT.
+    #[test]
+    fn reads_as_c_does() {
+        let read =
+            |text: &str| parse_f64_as_c(text.as_bytes()).map(|read| (read.value, read.range_error));
+        for (text, expected) in [
+            ("", Some((0.0, false))),
+            ("\0x", Some((0.0, false))),
+            ("1.5\0x", Some((1.5, false))),
+            (" \t\n\u{b}\u{c}\r1.5", Some((1.5, false))),
+            ("1.5 ", None),
+            (" ", None),
+            ("x", None),
+            ("nan", None),
+            ("-inf", Some((f64::NEG_INFINITY, false))),
+            ("1e999", Some((f64::INFINITY, true))),
+            ("-1e999999999999", Some((f64::NEG_INFINITY, true))),
+            ("-0x1p9999", Some((f64::NEG_INFINITY, true))),
+            ("1e-999", Some((0.0, true))),
+            ("1e-999999999999", Some((0.0, true))),
+            ("0x1p-9999", Some((0.0, true))),
+            ("1e-310", Some((1e-310, true))),
+            ("0x10", Some((16.0, false))),
+        ] {
+            assert_eq!(read(text), expected, "{text:?}");
+        }
+        assert!(parse_f64_as_c(b"-1e-999").is_some_and(|read| read.value.is_sign_negative()));
     }
 
     /// What redis-server 7.0.15 answered to `ZADD k <text> m` and `ZSCORE k m`; `None` for "value is not a valid float".

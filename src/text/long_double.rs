@@ -95,6 +95,42 @@ impl LongDouble {
         !matches!(self.kind, Kind::Finite { .. })
     }
 
+    /// A thousand times the number, rounded up to an integer: seconds to milliseconds. What does not fit is `i64::MIN`, as
+    /// the conversion of the x86 gives.
+    pub fn ceil_thousandfold(&self) -> i64 {
+        let Kind::Finite {
+            significand,
+            exponent,
+        } = self.kind
+        else {
+            return i64::MIN;
+        };
+        // The product is a long double too, so it is rounded before it is rounded up: 0.1 s are 100 ms, not 101.
+        let (significand, exponent) =
+            match EXTENDED.round(u128::from(significand) * 1000, exponent, false) {
+                Rounded::Zero => return 0,
+                Rounded::Overflow => return i64::MIN,
+                Rounded::Finite {
+                    significand,
+                    exponent,
+                } => (u128::from(significand), exponent),
+            };
+        let magnitude = match exponent {
+            64.. => return i64::MIN,
+            0..64 => significand << exponent,
+            _ => {
+                let whole = significand.checked_shr(-exponent as u32).unwrap_or(0);
+                let is_exact = whole.checked_shl(-exponent as u32) == Some(significand);
+                whole + u128::from(!is_exact && !self.negative)
+            }
+        };
+        match i64::try_from(magnitude) {
+            Ok(value) if self.negative => -value,
+            Ok(value) => value,
+            Err(_) => i64::MIN,
+        }
+    }
+
     /// The decimal text that Redis stores and replies: 17 places after the point, correctly rounded, less its trailing
     /// zeros; no exponent; a `-0` becomes `0`.
     ///
@@ -460,6 +496,29 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(text in "[+-]?[0-9.a-fA-Fxp+ein\x00 -]{0,40}", other: Vec<u8>) {
             LongDouble::parse(text.as_bytes());
             LongDouble::parse(&other);
+        }
+    }
+
+    #[test]
+    fn a_thousandfold_is_rounded_up_once() {
+        for (text, expected) in [
+            ("0", 0),
+            ("0.1", 100),
+            ("0.0001", 1),
+            ("-0.0001", 0),
+            ("-1.5", -1500),
+            ("-0.0011", -1),
+            ("1e-4900", 1),
+            ("0x1p-3", 125),
+            ("9223372036854775.807", 9_223_372_036_854_775_807),
+            ("9223372036854775.808", i64::MIN),
+            ("1e30", i64::MIN),
+            ("1e4000", i64::MIN),
+            ("inf", i64::MIN),
+            ("-inf", i64::MIN),
+        ] {
+            let number = LongDouble::parse(text.as_bytes()).expect("a number");
+            assert_eq!(number.ceil_thousandfold(), expected, "{text}");
         }
     }
 }
