@@ -95,6 +95,19 @@ impl Bench {
             .collect()
     }
 
+    /// The client's database, for a test that looks beneath the commands.
+    pub fn store(&mut self) -> Store<'_> {
+        Store {
+            view: &mut self.view,
+            db: self.db,
+            codec: KeyCodec {
+                slot_encoded: self.settings.cluster_enabled,
+            },
+            turn: self.turn,
+            changes: &mut self.changes,
+        }
+    }
+
     /// Moves the clock.
     pub fn advance_ms(&mut self, ms: u64) {
         self.turn.mono_us += ms * 1000;
