@@ -16,12 +16,14 @@ pub mod monitor;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;
+pub mod replication;
 pub mod server;
 pub mod set;
 pub mod shutdown;
 pub mod slowlog;
 pub mod sorted_set;
 pub mod spec;
+pub mod string;
 pub mod table;
 #[cfg(test)]
 pub mod testing;

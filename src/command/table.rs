@@ -13,9 +13,13 @@ pub static FAMILIES: &[&[Spec]] = &[
     super::transactions::SPECS,
     super::pubsub::SPECS,
     super::server::SPECS,
+    super::replication::SPECS,
+    super::keyspace::SPECS,
+    super::string::SPECS,
     super::hash::SPECS,
     super::list::SPECS,
     super::set::SPECS,
+    super::sorted_set::SPECS,
 ];
 
 /// A command in the table: its declaration and its number, by which statistics are kept.

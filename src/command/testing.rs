@@ -3,10 +3,11 @@
 use super::context::{DataCtx, DataSettings, Rng};
 use super::cursors::Cursors;
 use super::halt::{Halt, Wait};
-use super::spec::Handler;
+use super::spec::{Handler, Spec};
 use super::table;
 use crate::clock::Turn;
 use crate::resp::{OwnedArgs, Proto, Reply};
+use crate::storage::counting::KeyCounts;
 use crate::storage::keys::{DbIndex, KeyCodec};
 use crate::storage::options::OpenOptions;
 use crate::storage::rocks::{Rocks, WriteMode};
@@ -19,6 +20,7 @@ pub struct Bench {
     pub changes: Changes,
     pub settings: DataSettings,
     pub cursors: Cursors,
+    pub key_counts: Option<KeyCounts>,
     pub turn: Turn,
     pub db: DbIndex,
     pub proto: Proto,
@@ -47,6 +49,7 @@ impl Bench {
             },
             settings: DataSettings::default(),
             cursors: Cursors::default(),
+            key_counts: None,
             turn: Turn {
                 mono_us: 1_000_000,
                 unix_us: 1_700_000_000_000_000,
@@ -92,6 +95,19 @@ impl Bench {
             .collect()
     }
 
+    /// The client's database, for a test that looks beneath the commands.
+    pub fn store(&mut self) -> Store<'_> {
+        Store {
+            view: &mut self.view,
+            db: self.db,
+            codec: KeyCodec {
+                slot_encoded: self.settings.cluster_enabled,
+            },
+            turn: self.turn,
+            changes: &mut self.changes,
+        }
+    }
+
     /// Moves the clock.
     pub fn advance_ms(&mut self, ms: u64) {
         self.turn.mono_us += ms * 1000;
@@ -109,12 +125,17 @@ impl Bench {
 
     /// Runs a command given in parts; gives the reply's bytes.
     pub fn run_parts(&mut self, parts: &[&[u8]]) -> Vec<u8> {
-        let args = OwnedArgs::from_parts(parts);
-        let args = args.as_args();
         let mut spec = table::find(parts[0]).expect("a known command");
         if let Handler::Container = spec.handler {
             spec = table::find_subcommand(spec, parts[1]).expect("a known subcommand");
         }
+        self.run_spec(spec, parts)
+    }
+
+    /// Runs a command by its declaration; gives the reply's bytes.
+    pub fn run_spec(&mut self, spec: &Spec, parts: &[&[u8]]) -> Vec<u8> {
+        let args = OwnedArgs::from_parts(parts);
+        let args = args.as_args();
         let mut reply = Reply::new(self.proto);
         if !spec.accepts(args.len()) {
             reply.error(&crate::error::wrong_arity(spec.name));
@@ -140,7 +161,7 @@ impl Bench {
             rng: Rng::new(self.seed),
             settings: &self.settings,
             cursors: &mut self.cursors,
-            key_counts: None,
+            key_counts: self.key_counts.as_ref(),
             may_block: self.may_block,
             resumed: self.resumed,
         };

@@ -26,6 +26,8 @@ impl Node {
             }
         }
         self.stats.changes_since_save += std::mem::take(&mut self.changes.count);
+        self.stats.keyspace_hits += std::mem::take(&mut self.changes.hits);
+        self.stats.keyspace_misses += std::mem::take(&mut self.changes.misses);
     }
 
     /// Forgets what a command noted before it was undone.

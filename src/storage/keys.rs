@@ -43,12 +43,18 @@ impl KeyCodec {
     /// The key of `user_key` in the `metadata` family.
     pub fn metadata_key(&self, db: DbIndex, user_key: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(14 + user_key.len());
-        push_namespace(db, &mut out);
+        self.push_metadata_key(db, user_key, &mut out);
+        out
+    }
+
+    /// Appends the key of `user_key` in the `metadata` family to `out`.
+    #[inline]
+    pub fn push_metadata_key(&self, db: DbIndex, user_key: &[u8], out: &mut Vec<u8>) {
+        push_namespace(db, out);
         if self.slot_encoded {
             out.extend_from_slice(&slot(user_key).to_be_bytes());
         }
         out.extend_from_slice(user_key);
-        out
     }
 
     /// What all sub-keys of one version of `user_key` begin with. Has room for a short sub-key behind it.

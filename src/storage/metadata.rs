@@ -117,6 +117,23 @@ pub struct Header {
     pub size: u64,
 }
 
+/// Bytes of the longest header.
+pub const HEADER_BYTES_MAX: usize = 25;
+
+/// An encoded header.
+pub struct HeaderBytes {
+    bytes: [u8; HEADER_BYTES_MAX],
+    len: usize,
+}
+
+impl HeaderBytes {
+    /// The bytes.
+    #[inline]
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 /// The entry is too short for its own flags.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct TooShort;
@@ -152,6 +169,15 @@ impl Header {
         };
     }
 
+    /// Sets or clears the expiry to the millisecond: a narrow header becomes wide where it could not keep it.
+    pub fn set_expire_exact(&mut self, at: Option<UnixMs>) {
+        let ms = at.map_or(0, |at| at.0);
+        if !ms.is_multiple_of(1000) || ms / 1000 > u64::from(u32::MAX) {
+            self.widen();
+        }
+        self.set_expire(at);
+    }
+
     /// Makes the header 64 bits wide, which a millisecond expiry needs.
     pub fn widen(&mut self) {
         self.flags |= WIDE;
@@ -179,19 +205,33 @@ impl Header {
 
     /// Appends the header's bytes.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(self.flags);
-        if self.is_wide() {
-            out.extend_from_slice(&self.expire_ms.to_be_bytes());
+        out.extend_from_slice(self.to_bytes().as_slice());
+    }
+
+    /// The header's bytes, without a heap.
+    #[inline]
+    pub fn to_bytes(&self) -> HeaderBytes {
+        let mut bytes = [0; HEADER_BYTES_MAX];
+        bytes[0] = self.flags;
+        let size_at = if self.is_wide() {
+            bytes[1..9].copy_from_slice(&self.expire_ms.to_be_bytes());
+            17
         } else {
-            out.extend_from_slice(&(narrow_seconds(self.expire_ms) as u32).to_be_bytes());
-        }
+            let seconds = narrow_seconds(self.expire_ms) as u32;
+            bytes[1..5].copy_from_slice(&seconds.to_be_bytes());
+            13
+        };
         if !self.kind().is_single() {
-            out.extend_from_slice(&self.version.to_be_bytes());
+            bytes[size_at - 8..size_at].copy_from_slice(&self.version.to_be_bytes());
             if self.is_wide() {
-                out.extend_from_slice(&self.size.to_be_bytes());
+                bytes[size_at..size_at + 8].copy_from_slice(&self.size.to_be_bytes());
             } else {
-                out.extend_from_slice(&(self.size as u32).to_be_bytes());
+                bytes[size_at..size_at + 4].copy_from_slice(&(self.size as u32).to_be_bytes());
             }
+        }
+        HeaderBytes {
+            bytes,
+            len: self.encoded_len(),
         }
     }
 
@@ -299,6 +339,27 @@ mod tests {
         assert_eq!(hex(&header), "026b49d200305120c0f200000500000001");
         header.set_expire(Some(UnixMs(1)));
         assert_eq!(header.expire(), Some(UnixMs(1000)));
+    }
+
+    #[test]
+    fn a_narrow_header_widens_only_for_what_it_cannot_keep() {
+        let narrow = Header::decode(&[0x01, 0, 0, 0, 0])
+            .expect("a whole header")
+            .0;
+        for (at, len) in [
+            (Some(5000), 5),
+            (None, 5),
+            (Some(u64::from(u32::MAX) * 1000), 5),
+            (Some(5001), 9),
+            (Some((u64::from(u32::MAX) + 1) * 1000), 9),
+        ] {
+            let mut header = narrow;
+            header.set_expire_exact(at.map(UnixMs));
+            assert_eq!(
+                (header.expire(), header.encoded_len()),
+                (at.map(UnixMs), len)
+            );
+        }
     }
 
     #[test]

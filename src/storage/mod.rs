@@ -1,5 +1,5 @@
 //! Storage in Kvrocks's format: bytes on disk ([`keys`], [`metadata`]), batches ([`record`]), uncommitted writes over the
-//! database ([`view`], [`scan`], [`hot`]), typed keys ([`store`]), and the engine underneath.
+//! database ([`view`], [`scan`], [`hot`]), typed keys ([`store`]), keys of any type ([`keyspace`]), and the engine underneath.
 //!
 //! The engine, in reading order: [`cf`] and [`seq`] are its vocabulary, [`rocks`] is the handle over RocksDB (the only
 //! module that names its types), [`commit`] decides on which thread a group of writes is appended and [`flusher`] holds
@@ -18,6 +18,7 @@ pub mod flusher;
 pub mod hot;
 pub mod inspect;
 pub mod keys;
+pub mod keyspace;
 pub mod manifest;
 pub mod metadata;
 pub mod options;

@@ -18,6 +18,9 @@ pub struct ScanRequest {
     pub reverse: bool,
     /// How many entries the caller takes at most: what a worker needs to read when it comes to that.
     pub limit: usize,
+    /// How many bytes of each value the caller looks at: more, a worker need not keep. A scan of keys wants their headers, not
+    /// their strings.
+    pub value_bytes_max: usize,
 }
 
 impl ScanRequest {
@@ -29,6 +32,7 @@ impl ScanRequest {
             upper: next_prefix(prefix),
             reverse: false,
             limit: usize::MAX,
+            value_bytes_max: usize::MAX,
         }
     }
 
@@ -40,9 +44,43 @@ impl ScanRequest {
         }
     }
 
+    fn key_range(&self) -> KeyRange<'_> {
+        KeyRange {
+            lower: &self.lower,
+            upper: self.upper.as_deref(),
+        }
+    }
+
+    fn direction(&self) -> Direction {
+        if self.reverse {
+            Direction::Backward
+        } else {
+            Direction::Forward
+        }
+    }
+
+    /// What is left of the range behind `key`.
+    pub fn behind(&self, key: &[u8]) -> ScanRequest {
+        let mut rest = self.clone();
+        if self.reverse {
+            rest.upper = Some(key.to_vec());
+        } else {
+            rest.lower = [key, &[0]].concat();
+        }
+        rest
+    }
+
     /// The same, of which the caller takes at most `limit` entries.
     pub fn at_most(self, limit: usize) -> ScanRequest {
         ScanRequest { limit, ..self }
+    }
+
+    /// The same, of whose values the caller looks at the first `bytes` at most.
+    pub fn values_up_to(self, bytes: usize) -> ScanRequest {
+        ScanRequest {
+            value_bytes_max: bytes,
+            ..self
+        }
     }
 }
 
@@ -70,20 +108,14 @@ pub struct Pinned {
 /// Reads a range whole from a snapshot of the database, on a worker.
 pub fn read_range(rocks: &Rocks, request: ScanRequest, number: u64) -> Result<Pinned, StoreError> {
     let snapshot = rocks.snapshot();
-    let range = KeyRange {
-        lower: &request.lower,
-        upper: request.upper.as_deref(),
-    };
-    let direction = if request.reverse {
-        Direction::Backward
-    } else {
-        Direction::Forward
-    };
+    let range = request.key_range();
+    let direction = request.direction();
     let mut iter = rocks.iter(request.cf, range, direction, Some(&snapshot), false);
     let mut entries = Vec::new();
     while entries.len() < request.limit
         && let Some((key, value)) = iter.next()?
     {
+        let value = &value[..value.len().min(request.value_bytes_max)];
         entries.push((key.into(), value.into()));
     }
     drop(iter);
@@ -95,12 +127,41 @@ pub fn read_range(rocks: &Rocks, request: ScanRequest, number: u64) -> Result<Pi
 }
 
 enum Base<'v> {
-    Rocks { iter: RocksIter<'v>, left: usize },
-    Pinned(std::slice::Iter<'v, Entry>),
+    Rocks {
+        iter: RocksIter<'v>,
+        left: usize,
+    },
+    Pinned {
+        entries: std::slice::Iter<'v, Entry>,
+        /// The worker stopped at the limit: there may be more behind, for changes since then may hide what it read.
+        is_cut: bool,
+    },
+}
+
+impl<'v> Base<'v> {
+    fn rocks(view: &'v View, request: &ScanRequest) -> Run<Base<'v>> {
+        let database = view.database()?;
+        let iter = database.iter(
+            request.cf,
+            request.key_range(),
+            request.direction(),
+            None,
+            true,
+        );
+        Ok(Base::Rocks {
+            iter,
+            left: if view.scans_may_wait {
+                SCAN_ENTRIES_INLINE_MAX
+            } else {
+                usize::MAX
+            },
+        })
+    }
 }
 
 /// A scan under way. It sees the view as it was when it began.
 pub struct Scan<'v> {
+    view: &'v View,
     request: ScanRequest,
     base: Base<'v>,
     /// Uncommitted changes in the range that are still to come, the next one last.
@@ -150,31 +211,14 @@ impl<'v> Scan<'v> {
         }
         let pinned = view.pinned.iter().find(|pinned| pinned.request == request);
         let base = match pinned {
-            Some(pinned) => Base::Pinned(pinned.entries.iter()),
-            None => {
-                let range = KeyRange {
-                    lower: &request.lower,
-                    upper,
-                };
-                let direction = if request.reverse {
-                    Direction::Backward
-                } else {
-                    Direction::Forward
-                };
-                let iter = view
-                    .database()?
-                    .iter(request.cf, range, direction, None, true);
-                Base::Rocks {
-                    iter,
-                    left: if view.scans_may_wait {
-                        SCAN_ENTRIES_INLINE_MAX
-                    } else {
-                        usize::MAX
-                    },
-                }
-            }
+            Some(pinned) => Base::Pinned {
+                entries: pinned.entries.iter(),
+                is_cut: pinned.entries.len() >= request.limit,
+            },
+            None => Base::rocks(view, &request)?,
         };
         Ok(Scan {
+            view,
             request,
             base,
             changes: newest,
@@ -229,14 +273,14 @@ impl<'v> Scan<'v> {
     fn base_key(&self) -> Run<Option<&[u8]>> {
         match &self.base {
             Base::Rocks { iter, .. } => iter.key().map_err(Halt::from),
-            Base::Pinned(entries) => Ok(entries.as_slice().first().map(|(key, _)| &key[..])),
+            Base::Pinned { entries, .. } => Ok(entries.as_slice().first().map(|(key, _)| &key[..])),
         }
     }
 
     fn base_entry(&self) -> Run<Option<(&[u8], &[u8])>> {
         match &self.base {
             Base::Rocks { iter, .. } => iter.entry().map_err(Halt::from),
-            Base::Pinned(entries) => Ok(entries
+            Base::Pinned { entries, .. } => Ok(entries
                 .as_slice()
                 .first()
                 .map(|(key, value)| (&key[..], &value[..]))),
@@ -252,10 +296,60 @@ impl<'v> Scan<'v> {
                 *left -= 1;
                 iter.advance();
             }
-            Base::Pinned(entries) => {
-                entries.next();
+            Base::Pinned { entries, is_cut } => {
+                let last = entries.next();
+                if *is_cut
+                    && entries.len() == 0
+                    && let Some((key, _)) = last
+                {
+                    self.base = Base::rocks(self.view, &self.request.behind(key))?;
+                }
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::testing::Bench;
+
+    /// What a scan of the family `Default` gives, first bytes of keys only.
+    fn scanned(bench: &mut Bench, request: &ScanRequest) -> String {
+        let mut keys = String::new();
+        let mut scan = bench.view.scan(request.clone()).expect("a scan");
+        while let Some((key, _)) = scan.next().expect("an entry") {
+            keys.push(char::from(key[0]));
+        }
+        keys
+    }
+
+    #[test]
+    fn a_range_cut_at_its_limit_goes_on_where_changes_hide_what_was_read() {
+        let mut bench = Bench::new();
+        for key in [b"a", b"b", b"c", b"d", b"e"] {
+            bench.view.put(Cf::Default, key, b"value");
+        }
+        bench.commit();
+        for (reverse, expected) in [(false, "cde"), (true, "cba")] {
+            let mut request = ScanRequest::prefix(Cf::Default, b"")
+                .at_most(2)
+                .values_up_to(3);
+            request.reverse = reverse;
+            let database = bench.view.database().expect("open").clone();
+            let pinned = read_range(&database, request.clone(), 1).expect("a range");
+            assert_eq!(pinned.entries.len(), 2);
+            assert!(pinned.entries.iter().all(|(_, value)| **value == *b"val"));
+            bench.view.pinned.push(pinned);
+            let mark = bench.view.begin_command();
+            let hidden = if reverse { [b"e", b"d"] } else { [b"a", b"b"] };
+            for key in hidden {
+                bench.view.delete(Cf::Default, key);
+            }
+            assert_eq!(scanned(&mut bench, &request), expected);
+            bench.view.undo(mark);
+            bench.view.pinned.clear();
+        }
     }
 }

@@ -8,6 +8,9 @@ use crate::clock::Turn;
 use crate::command::halt::Run;
 use crate::error::WRONG_TYPE;
 
+/// Bytes of the key buffer that is kept from one look-up to the next.
+const SCRATCH_KEY_BYTES_MAX: usize = 4096;
+
 /// What commands changed, for the server to act on after the command: WATCH, clients waiting for keys, notifications.
 #[derive(Default)]
 pub struct Changes {
@@ -23,6 +26,10 @@ pub struct Changes {
     pub wants_events: EventClass,
     /// How many changes were made, for `rdb_changes_since_last_save`.
     pub count: u64,
+    /// Look-ups of keys for reading that found one, for `keyspace_hits`.
+    pub hits: u64,
+    /// Look-ups that found none, for `keyspace_misses`.
+    pub misses: u64,
 }
 
 /// A keyspace event: `notify-keyspace-events` decides who hears of it.
@@ -108,13 +115,7 @@ impl Store<'_> {
 
     /// The header of `key` if it exists now, whatever it holds.
     pub fn header(&mut self, key: &[u8]) -> Run<Option<Header>> {
-        let now = self.turn.unix();
-        let entry = self.codec.metadata_key(self.db, key);
-        self.view.read(Cf::Metadata, &entry, |value| {
-            let Some(value) = value else { return Ok(None) };
-            let (header, _) = Header::decode(value)?;
-            Ok(header.is_live(now).then_some(header))
-        })?
+        self.read_entry(key, |entry| Ok(entry.map(|(header, _)| *header)))
     }
 
     /// Whether `key` stands in the database with an expiry that has passed.
@@ -129,16 +130,12 @@ impl Store<'_> {
 
     /// Header and rest of `key` if it exists now, whatever it holds. For strings the rest is the whole value.
     pub fn meta(&mut self, key: &[u8]) -> Run<Option<Meta>> {
-        let now = self.turn.unix();
-        let entry = self.codec.metadata_key(self.db, key);
-        self.view.read(Cf::Metadata, &entry, |value| {
-            let Some(value) = value else { return Ok(None) };
-            let (header, rest) = Header::decode(value)?;
-            Ok(header.is_live(now).then(|| Meta {
-                header,
+        self.read_entry(key, |entry| {
+            Ok(entry.map(|(header, rest)| Meta {
+                header: *header,
                 rest: rest.to_vec(),
             }))
-        })?
+        })
     }
 
     /// Header and rest of `key` if it exists now; WRONGTYPE when it holds something else than `kind`.
@@ -150,22 +147,43 @@ impl Store<'_> {
     }
 
     /// Calls `with` on the string at `key` (or `None`) without copying it; WRONGTYPE when it holds something else.
+    #[inline]
     pub fn read_string<T>(&mut self, key: &[u8], with: impl FnOnce(Option<&[u8]>) -> T) -> Run<T> {
+        self.read_entry(key, |entry| match entry {
+            None => Ok(with(None)),
+            Some((header, value)) if header.kind() == Type::String => Ok(with(Some(value))),
+            Some(_) => Err(WRONG_TYPE.into()),
+        })
+    }
+
+    /// Calls `with` on header and rest of `key` without copying them, or on `None` when it does not exist now.
+    #[inline]
+    pub fn read_entry<T>(
+        &mut self,
+        key: &[u8],
+        with: impl FnOnce(Option<(&Header, &[u8])>) -> Run<T>,
+    ) -> Run<T> {
         let now = self.turn.unix();
-        let entry = self.codec.metadata_key(self.db, key);
-        self.view.read(Cf::Metadata, &entry, |value| {
-            let Some(value) = value else {
-                return Ok(with(None));
-            };
-            let (header, rest) = Header::decode(value)?;
-            if !header.is_live(now) {
-                return Ok(with(None));
-            }
-            if header.kind() != Type::String {
-                return Err(WRONG_TYPE.into());
-            }
-            Ok(with(Some(rest)))
-        })?
+        self.with_entry_key(key, |view, entry| {
+            view.read(Cf::Metadata, entry, |value| {
+                let Some(value) = value else {
+                    return with(None);
+                };
+                let (header, rest) = Header::decode(value)?;
+                with(header.is_live(now).then_some((&header, rest)))
+            })?
+        })
+    }
+
+    /// Says that a command looked `key` up in order to read it: counts a hit, or a miss with its event. For commands that
+    /// Redis counts so; those that look keys up in order to write are not counted.
+    pub fn looked_up(&mut self, key: &[u8], is_found: bool) {
+        if is_found {
+            self.changes.hits += 1;
+        } else {
+            self.changes.misses += 1;
+            self.notify(EventClass::KEY_MISS, "keymiss", key);
+        }
     }
 
     /// A header for a key that is created now, with a version of its own.
@@ -183,6 +201,11 @@ impl Store<'_> {
     pub fn changing(&mut self, key: &[u8], log_data: &[u8]) {
         self.view.log_data(log_data);
         self.changes.count += 1;
+        self.also_changing(key);
+    }
+
+    /// Notes a second key of a change that [`Store::changing`] was called for: RENAME is one change of two keys.
+    pub fn also_changing(&mut self, key: &[u8]) {
         if self.changes.wants_keys {
             self.changes.keys.push((self.db, key.into()));
         }
@@ -190,16 +213,15 @@ impl Store<'_> {
 
     /// Writes the metadata entry of `key`.
     pub fn put_meta(&mut self, key: &[u8], header: &Header, rest: &[u8]) {
-        let entry = self.codec.metadata_key(self.db, key);
-        let mut head = Vec::with_capacity(25);
-        header.encode(&mut head);
-        self.view.put_parts(Cf::Metadata, &entry, &head, rest);
+        let head = header.to_bytes();
+        self.with_entry_key(key, |view, entry| {
+            view.put_parts(Cf::Metadata, entry, head.as_slice(), rest);
+        });
     }
 
     /// Deletes the metadata entry of `key`: the key is gone, its elements go by compaction.
     pub fn delete_meta(&mut self, key: &[u8]) {
-        let entry = self.codec.metadata_key(self.db, key);
-        self.view.delete(Cf::Metadata, &entry);
+        self.with_entry_key(key, |view, entry| view.delete(Cf::Metadata, entry));
     }
 
     /// Notes a keyspace event.
@@ -212,6 +234,20 @@ impl Store<'_> {
                 key: key.into(),
             });
         }
+    }
+
+    /// Calls `with` on the view and the key of the metadata entry of `key`, built in a buffer that is kept.
+    #[inline]
+    fn with_entry_key<T>(&mut self, key: &[u8], with: impl FnOnce(&mut View, &[u8]) -> T) -> T {
+        let mut entry = std::mem::take(&mut self.view.scratch_key);
+        entry.clear();
+        self.codec.push_metadata_key(self.db, key, &mut entry);
+        let result = with(self.view, &entry);
+        // One huge key must not hold its memory for ever.
+        if entry.capacity() <= SCRATCH_KEY_BYTES_MAX {
+            self.view.scratch_key = entry;
+        }
+        result
     }
 
     // ---- elements ----

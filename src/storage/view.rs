@@ -46,6 +46,8 @@ pub struct View {
     /// What workers returned for the command that runs now.
     pub pinned: Vec<Pinned>,
     spare: Vec<Record>,
+    /// Where the store builds the key of the entry it is about to touch.
+    pub(super) scratch_key: Vec<u8>,
 }
 
 /// The replication id that ends every record.
@@ -91,6 +93,7 @@ impl View {
             watched_count: 0,
             pinned: Vec::new(),
             spare: Vec::new(),
+            scratch_key: Vec::new(),
         }
     }
 

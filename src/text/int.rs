@@ -42,6 +42,37 @@ pub fn parse_u64(text: &[u8]) -> Option<u64> {
     }
 }
 
+/// An integer's decimal text, without a heap.
+#[derive(Clone, Copy)]
+pub struct IntText {
+    bytes: [u8; 20],
+    start: u8,
+}
+
+impl IntText {
+    /// The text of `value`.
+    #[inline]
+    pub fn new(value: i64) -> IntText {
+        let mut bytes = [0; 20];
+        let mut start = fill_u64(&mut bytes, value.unsigned_abs());
+        if value < 0 {
+            // The magnitude of an i64 has at most nineteen digits.
+            start -= 1;
+            bytes[start] = b'-';
+        }
+        IntText {
+            bytes,
+            start: start as u8,
+        }
+    }
+
+    /// The digits, with their sign.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[usize::from(self.start)..]
+    }
+}
+
 /// Appends `value` in decimal.
 #[inline]
 pub fn write_i64(out: &mut Vec<u8>, value: i64) {
@@ -53,8 +84,15 @@ pub fn write_i64(out: &mut Vec<u8>, value: i64) {
 
 /// Appends `value` in decimal.
 #[inline]
-pub fn write_u64(out: &mut Vec<u8>, mut value: u64) {
+pub fn write_u64(out: &mut Vec<u8>, value: u64) {
     let mut digits = [0u8; 20];
+    let start = fill_u64(&mut digits, value);
+    out.extend_from_slice(&digits[start..]);
+}
+
+/// Writes `value` at the end of `digits`; gives where it begins.
+#[inline]
+fn fill_u64(digits: &mut [u8; 20], mut value: u64) -> usize {
     let mut start = digits.len();
     while value >= 100 {
         let pair = (value % 100) as usize * 2;
@@ -70,7 +108,7 @@ pub fn write_u64(out: &mut Vec<u8>, mut value: u64) {
         start -= 1;
         digits[start] = b'0' + value as u8;
     }
-    out.extend_from_slice(&digits[start..]);
+    start
 }
 
 /// `00` to `99`, one after the other: halves the divisions of a long number.
@@ -133,6 +171,12 @@ mod tests {
     }
 
     #[test]
+    fn the_least_integer_fits_its_text() {
+        assert_eq!(IntText::new(i64::MIN).as_bytes(), b"-9223372036854775808");
+        assert_eq!(IntText::new(0).as_bytes(), b"0");
+    }
+
+    #[test]
     fn unsigned_reaches_one_bit_further() {
         for (text, value) in [
             ("0", Some(0)),
@@ -155,6 +199,8 @@ mod tests {
             let value = value >> shift;
             prop_assert_eq!(written(value), value.to_string().into_bytes());
             prop_assert_eq!(parse_i64(&written(value)), Some(value));
+            let text = IntText::new(value);
+            prop_assert_eq!(text.as_bytes(), written(value));
         }
 
         #[test]

@@ -111,7 +111,8 @@ fn zscan(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
             count: options.count,
             pattern: options.pattern,
         };
-        let (members, last) = zset.page(&mut ctx.store, &page)?;
+        let mut members = Vec::new();
+        let last = zset.page(&mut ctx.store, &page, &mut members)?;
         (members, last.map_or(0, |last| ctx.cursors.issue(&last)))
     };
     members.retain(|(member, _)| options.wants(member));

@@ -196,6 +196,7 @@ pub fn search(
         lower: elements.key(&start.to_be_bytes()).to_vec(),
         upper: Some(elements.key(&(start + count).to_be_bytes()).to_vec()),
         reverse,
+        value_bytes_max: usize::MAX,
         limit: usize::try_from(count).unwrap_or(usize::MAX),
     };
     let mut scan = store.view.scan(request)?;

@@ -7,4 +7,5 @@ pub mod members;
 pub mod score;
 pub mod set;
 pub mod set_algebra;
+pub mod string;
 pub mod zset;

@@ -1,2 +1,0 @@
-//! Keyspace commands.
-pub use crate::storage::counting::KeyCounts;

@@ -1,0 +1,48 @@
+//! Commands on keys of every type: existence ([`exist`]), expiry ([`expire`]), renaming and copying ([`copy`]), walking
+//! ([`iterate`], [`random`]), counting and emptying databases ([`database`]), and looking into keys ([`object`]).
+
+mod copy;
+mod database;
+mod exist;
+mod expire;
+mod iterate;
+mod object;
+mod random;
+#[cfg(test)]
+mod tests;
+
+pub use object::MEMORY_USAGE;
+
+use super::spec::Spec;
+
+/// Every command of the family.
+pub const SPECS: &[Spec] = &[
+    copy::COPY,
+    database::DBSIZE,
+    exist::DEL,
+    exist::EXISTS,
+    expire::EXPIRE,
+    expire::EXPIREAT,
+    expire::EXPIRETIME,
+    database::FLUSHALL,
+    database::FLUSHDB,
+    iterate::KEYS,
+    copy::MOVE,
+    object::OBJECT,
+    expire::PERSIST,
+    expire::PEXPIRE,
+    expire::PEXPIREAT,
+    expire::PEXPIRETIME,
+    expire::PTTL,
+    random::RANDOMKEY,
+    copy::RENAME,
+    copy::RENAMENX,
+    iterate::SCAN,
+    database::SWAPDB,
+    exist::TOUCH,
+    expire::TTL,
+    exist::TYPE,
+    exist::UNLINK,
+];
+
+const GROUP: &str = "generic";
