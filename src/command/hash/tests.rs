@@ -1,5 +1,6 @@
 //! Every hash command through the bench: replies, events, errors, and the bytes that they leave on disk.
 
+use crate::command::spec::Flags;
 use crate::command::testing::Bench;
 use crate::resp::Proto;
 use crate::storage::cf::Cf;
@@ -325,4 +326,42 @@ fn a_narrow_header_stays_narrow() {
         let (header, _) = Header::decode(&narrow).expect("whole");
         assert_eq!(header.kind(), Type::Hash);
     });
+}
+
+#[test]
+fn declarations_are_those_of_redis() {
+    let expected = [
+        ("hdel", -3, "fast"),
+        ("hexists", 3, "fast"),
+        ("hget", 3, "fast"),
+        ("hgetall", 2, ""),
+        ("hincrby", 4, "denyoom fast"),
+        ("hincrbyfloat", 4, "denyoom fast"),
+        ("hkeys", 2, ""),
+        ("hlen", 2, "fast"),
+        ("hmget", -3, "fast"),
+        ("hmset", -4, "denyoom fast"),
+        ("hrandfield", -2, ""),
+        ("hscan", -3, ""),
+        ("hset", -4, "denyoom fast"),
+        ("hsetnx", 4, "denyoom fast"),
+        ("hstrlen", 3, "fast"),
+        ("hvals", 2, ""),
+    ];
+    let declared: Vec<(&str, i32, String)> = super::SPECS
+        .iter()
+        .map(|spec| {
+            let flags: Vec<&str> = Flags::NAMES
+                .iter()
+                .filter(|(flag, _)| spec.flags.has(*flag))
+                .map(|(_, name)| *name)
+                .collect();
+            (spec.name, spec.arity, flags.join(" "))
+        })
+        .collect();
+    let declared: Vec<(&str, i32, &str)> = declared
+        .iter()
+        .map(|(name, arity, flags)| (*name, *arity, flags.as_str()))
+        .collect();
+    assert_eq!(declared, expected);
 }

@@ -1,5 +1,6 @@
 //! Every list command through the bench: replies, events, errors, and the bytes that they leave on disk.
 
+use crate::command::spec::Flags;
 use crate::command::testing::Bench;
 use crate::resp::Proto;
 use crate::storage::cf::Cf;
@@ -499,4 +500,48 @@ fn damaged_lists_are_errors() {
         }
         bench.expect(&[("lpop m", "$1 a"), ("llen m", ":5"), ("rpop m", "$1 f")]);
     });
+}
+
+#[test]
+fn declarations_are_those_of_redis() {
+    let expected = [
+        ("blmove", 6, "denyoom noscript blocking"),
+        ("blmpop", -5, "blocking movablekeys"),
+        ("blpop", -3, "noscript blocking"),
+        ("brpop", -3, "noscript blocking"),
+        ("brpoplpush", 4, "denyoom noscript blocking"),
+        ("lindex", 3, ""),
+        ("linsert", 5, "denyoom"),
+        ("llen", 2, "fast"),
+        ("lmove", 5, "denyoom"),
+        ("lmpop", -4, "movablekeys"),
+        ("lpop", -2, "fast"),
+        ("lpos", -3, ""),
+        ("lpush", -3, "denyoom fast"),
+        ("lpushx", -3, "denyoom fast"),
+        ("lrange", 4, ""),
+        ("lrem", 4, ""),
+        ("lset", 4, "denyoom"),
+        ("ltrim", 4, ""),
+        ("rpop", -2, "fast"),
+        ("rpoplpush", 3, "denyoom"),
+        ("rpush", -3, "denyoom fast"),
+        ("rpushx", -3, "denyoom fast"),
+    ];
+    let declared: Vec<(&str, i32, String)> = super::SPECS
+        .iter()
+        .map(|spec| {
+            let flags: Vec<&str> = Flags::NAMES
+                .iter()
+                .filter(|(flag, _)| spec.flags.has(*flag))
+                .map(|(_, name)| *name)
+                .collect();
+            (spec.name, spec.arity, flags.join(" "))
+        })
+        .collect();
+    let declared: Vec<(&str, i32, &str)> = declared
+        .iter()
+        .map(|(name, arity, flags)| (*name, *arity, flags.as_str()))
+        .collect();
+    assert_eq!(declared, expected);
 }

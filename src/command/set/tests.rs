@@ -1,5 +1,6 @@
 //! Every set command through the bench: replies, events, errors, and the bytes that they leave on disk.
 
+use crate::command::spec::Flags;
 use crate::command::testing::Bench;
 use crate::resp::Proto;
 use crate::storage::cf::Cf;
@@ -297,4 +298,43 @@ fn the_bytes_on_disk_are_those_of_kvrocks() {
             Some(Vec::new())
         );
     });
+}
+
+#[test]
+fn declarations_are_those_of_redis() {
+    let expected = [
+        ("sadd", -3, "denyoom fast"),
+        ("scard", 2, "fast"),
+        ("sdiff", -2, ""),
+        ("sdiffstore", -3, "denyoom"),
+        ("sinter", -2, ""),
+        ("sintercard", -3, "movablekeys"),
+        ("sinterstore", -3, "denyoom"),
+        ("sismember", 3, "fast"),
+        ("smembers", 2, ""),
+        ("smismember", -3, "fast"),
+        ("smove", 4, "fast"),
+        ("spop", -2, "fast"),
+        ("srandmember", -2, ""),
+        ("srem", -3, "fast"),
+        ("sscan", -3, ""),
+        ("sunion", -2, ""),
+        ("sunionstore", -3, "denyoom"),
+    ];
+    let declared: Vec<(&str, i32, String)> = super::SPECS
+        .iter()
+        .map(|spec| {
+            let flags: Vec<&str> = Flags::NAMES
+                .iter()
+                .filter(|(flag, _)| spec.flags.has(*flag))
+                .map(|(_, name)| *name)
+                .collect();
+            (spec.name, spec.arity, flags.join(" "))
+        })
+        .collect();
+    let declared: Vec<(&str, i32, &str)> = declared
+        .iter()
+        .map(|(name, arity, flags)| (*name, *arity, flags.as_str()))
+        .collect();
+    assert_eq!(declared, expected);
 }
