@@ -20,6 +20,7 @@ pub mod server;
 pub mod set;
 pub mod shutdown;
 pub mod slowlog;
+pub mod sort;
 pub mod sorted_set;
 pub mod spec;
 pub mod string;

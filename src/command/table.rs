@@ -14,6 +14,7 @@ pub static FAMILIES: &[&[Spec]] = &[
     super::pubsub::SPECS,
     super::server::SPECS,
     super::keyspace::SPECS,
+    super::sort::SPECS,
     super::string::SPECS,
     super::hash::SPECS,
     super::list::SPECS,
