@@ -140,6 +140,7 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
     let mut reply = node.take_reply(proto);
     match parked.on_timeout {
         Some(super::halt::OnTimeout::Null) => reply.null(),
+        Some(super::halt::OnTimeout::Count(count)) => reply.int(count),
         Some(super::halt::OnTimeout::NullArray) | None => reply.null_array(),
     }
     finish_reply(node, key, reply);

@@ -16,6 +16,7 @@ pub mod monitor;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;
+pub mod replication;
 pub mod server;
 pub mod set;
 pub mod shutdown;

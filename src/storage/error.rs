@@ -18,6 +18,11 @@ pub enum StoreError {
         /// RocksDB's own words.
         text: String,
     },
+    /// RocksDB has stopped after an earlier failed write, and does not try: the database has to be reopened.
+    Stopped {
+        /// RocksDB's own words.
+        text: String,
+    },
     /// A read that was limited to memory needs the disk; nothing is wrong.
     NotCached,
 }
@@ -26,7 +31,8 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreError::Corrupted { text } => write!(f, "the database is damaged: {text}"),
-            StoreError::Io { text } => write!(f, "the database could not be read: {text}"),
+            StoreError::Io { text } => write!(f, "the disk refused: {text}"),
+            StoreError::Stopped { text } => write!(f, "the database has stopped: {text}"),
             StoreError::NotCached => f.write_str("the value is not in memory"),
         }
     }
@@ -60,7 +66,8 @@ pub struct CommitFailure {
     /// RocksDB's own words.
     pub text: String,
     /// Whether the whole record stands in the WAL, so that it will be there after the next start: `Some(false)` when it
-    /// certainly does not, `Some(true)` when it certainly does, `None` when that could not be found out.
+    /// certainly does not, `Some(true)` when it certainly does, `None` when that could not be found out. Of several
+    /// groups that fail together, `Some(false)` says it of every one, `Some(true)` of the first.
     pub reached_wal: Option<bool>,
 }
 

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::commit::{CommitEvent, Group, GroupId, Log, Notify, WalSync};
-use super::error::{CommitFailure, WriteError};
+use super::error::{CommitFailure, StoreError, WriteError};
 use super::rocks::WriteMode;
 use super::seq::Seq;
 
@@ -155,7 +155,7 @@ impl<L: Log> FlusherThread<L> {
 
     /// Appends a run of groups, and tells the loop of all at once, unless a stall keeps them apart.
     fn append_all(&mut self, jobs: VecDeque<Job>, policy: WalSync) {
-        let mut appended: Option<GroupId> = None;
+        let mut appended = Appended::default();
         for job in jobs {
             let group = match job {
                 Job::ForgetFailure => {
@@ -167,15 +167,10 @@ impl<L: Log> FlusherThread<L> {
             };
             let was_stalled = self.stalled;
             match self.append(&group, &mut appended, policy) {
-                Ok(()) => appended = Some(group.id),
+                Ok(()) => appended.push(group.id),
                 Err(failure) => {
                     self.report(&mut appended, policy);
-                    self.failed = true;
-                    self.stalled = false;
-                    (self.notify)(CommitEvent::Failed {
-                        from: group.id,
-                        failure,
-                    });
+                    self.fail(group.id, failure);
                 }
             }
             if was_stalled {
@@ -190,16 +185,14 @@ impl<L: Log> FlusherThread<L> {
     fn append(
         &mut self,
         group: &Group,
-        appended: &mut Option<GroupId>,
+        appended: &mut Appended,
         policy: WalSync,
     ) -> Result<(), CommitFailure> {
-        match self.log.write(
-            &group.record,
-            WriteMode {
-                no_slowdown: true,
-                sync: false,
-            },
-        ) {
+        let at_once = WriteMode {
+            no_slowdown: true,
+            sync: false,
+        };
+        match self.log.write(&group.record, at_once) {
             Ok(()) => {
                 self.resume();
                 return Ok(());
@@ -216,7 +209,7 @@ impl<L: Log> FlusherThread<L> {
             &group.record,
             WriteMode {
                 no_slowdown: false,
-                sync: false,
+                ..at_once
             },
         ) {
             Ok(()) => Ok(()),
@@ -229,20 +222,60 @@ impl<L: Log> FlusherThread<L> {
     }
 
     /// Tells the loop what was appended so far, after a sync where the policy asks for one.
-    fn report(&mut self, appended: &mut Option<GroupId>, policy: WalSync) {
-        let Some(up_to) = appended.take() else { return };
+    fn report(&mut self, appended: &mut Appended, policy: WalSync) {
+        let Some((oldest, newest)) = appended.take() else {
+            return;
+        };
         let seq = self.log.last_seq();
         if policy == WalSync::Always
             && let Err(error) = self.log.sync_wal()
         {
-            // What was appended is neither acknowledged nor taken back: the process ends on this event.
-            self.failed = true;
-            (self.notify)(CommitEvent::SyncFailed {
-                text: error.to_string(),
-            });
+            match error {
+                // A later append has failed, and RocksDB does not sync the log any more. The groups are in it, so what
+                // will become of them shows only when the database was reopened.
+                StoreError::Stopped { text } => {
+                    self.fail(
+                        oldest,
+                        CommitFailure {
+                            text,
+                            reached_wal: Some(true),
+                        },
+                    );
+                }
+                // Neither acknowledged nor taken back: the process ends on this event.
+                error => {
+                    self.failed = true;
+                    (self.notify)(CommitEvent::SyncFailed {
+                        text: error.to_string(),
+                    });
+                }
+            }
             return;
         }
-        (self.notify)(CommitEvent::Committed { up_to, seq });
+        (self.notify)(CommitEvent::Committed { up_to: newest, seq });
+    }
+
+    /// Reports a failure, unless an earlier group's was reported that takes this one along.
+    fn fail(&mut self, from: GroupId, failure: CommitFailure) {
+        if !std::mem::replace(&mut self.failed, true) {
+            self.stalled = false;
+            (self.notify)(CommitEvent::Failed { from, failure });
+        }
+    }
+}
+
+/// Groups that were appended and not reported: the oldest and the newest of them.
+#[derive(Default)]
+struct Appended(Option<(GroupId, GroupId)>);
+
+impl Appended {
+    fn push(&mut self, id: GroupId) {
+        let oldest = self.0.map_or(id, |(oldest, _)| oldest);
+        self.0 = Some((oldest, id));
+    }
+
+    fn take(&mut self) -> Option<(GroupId, GroupId)> {
+        self.0.take()
     }
 }
 
@@ -274,7 +307,12 @@ impl Syncer {
         Syncer::start_every(SYNC_INTERVAL, log, policy, notify)
     }
 
-    fn start_every<L: Log>(interval: Duration, log: L, policy: WalSync, notify: Notify) -> Syncer {
+    pub(super) fn start_every<L: Log>(
+        interval: Duration,
+        log: L,
+        policy: WalSync,
+        notify: Notify,
+    ) -> Syncer {
         let control = Arc::new(SyncControl {
             state: Mutex::new(SyncState {
                 policy,
@@ -334,6 +372,8 @@ fn sync_until_stopped<L: Log>(interval: Duration, log: &L, control: &SyncControl
                 synced = Some(seq);
                 notify(CommitEvent::Synced { seq });
             }
+            // A write has failed before: the loop knows, or is about to, and reopens the database.
+            Err(StoreError::Stopped { .. }) => {}
             Err(error) => {
                 notify(CommitEvent::SyncFailed {
                     text: error.to_string(),

@@ -162,14 +162,14 @@ fn inspect_logs(
         return Ok(None);
     };
     if let Some(first) = survey.first_seq
-        && first > manifest.last_seq.next()
+        && first > manifest.live_since.next()
         && !options.accept_wal_loss
     {
         return Err(OpenError::Damaged {
             what: format!(
-                "the first log in {} begins at sequence {first}, the files end at {}: a log file is missing",
+                "the first log in {} begins at sequence {first} instead of {} or before: a log file is missing",
                 db_dir.display(),
-                manifest.last_seq
+                manifest.live_since.next()
             ),
         });
     }

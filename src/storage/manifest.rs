@@ -21,6 +21,8 @@ pub struct Manifest {
     pub family_id_max: u32,
     /// A lower bound of the last update: everything written out is at or below it, the live logs may hold more.
     pub last_seq: Seq,
+    /// The last update when the first live log became what it is: the live logs begin at the one after it, or before.
+    pub live_since: Seq,
     /// Logs with a smaller number are done with.
     log_number_min: u64,
 }
@@ -161,6 +163,7 @@ fn read_edits(file: File, number: u64, path: &Path) -> Result<Manifest, Manifest
 
 impl Manifest {
     fn apply(&mut self, edit: Edit) {
+        let first_live = self.first_live_log();
         if let Some(name) = edit.family_added {
             self.families.insert(
                 edit.family,
@@ -196,6 +199,9 @@ impl Manifest {
         }
         if let Some(number) = edit.log_number_min {
             self.log_number_min = self.log_number_min.max(number);
+        }
+        if self.first_live_log() != first_live {
+            self.live_since = self.last_seq;
         }
     }
 }
@@ -350,3 +356,6 @@ impl<'a> Input<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,3 +83,55 @@ pub fn check_slot_encoding(rocks: &Rocks, slot_encoded: bool) -> Result<(), Open
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(namespace: &[u8], slot_of: Option<&[u8]>, user_key: &[u8]) -> Vec<u8> {
+        let mut key = vec![namespace.len() as u8];
+        key.extend_from_slice(namespace);
+        if let Some(slotted) = slot_of {
+            key.extend_from_slice(&slot(slotted).to_be_bytes());
+        }
+        key.extend_from_slice(user_key);
+        key
+    }
+
+    fn detected(keys: &[Vec<u8>]) -> SlotEncoding {
+        detect(keys.iter().map(Vec::as_slice))
+    }
+
+    #[test]
+    fn slots_are_recognized_with_and_without_tags() {
+        let with: Vec<_> = [&b"k"[..], b"{tag}key", b"", b"\x00\xff"]
+            .iter()
+            .map(|user_key| key(b"__namespace", Some(user_key), user_key))
+            .collect();
+        assert_eq!(detected(&with), SlotEncoding::With);
+        assert_eq!(
+            with[0][12..14],
+            [0x1d, 0xcd],
+            "the example of the format's description"
+        );
+        let without = [
+            key(b"__namespace", None, b"k"),
+            key(b"t1", None, b"longer key"),
+        ];
+        assert_eq!(detected(&without), SlotEncoding::Without);
+    }
+
+    #[test]
+    fn one_key_without_its_slot_decides() {
+        let mixed = [key(b"n", Some(b"k"), b"k"), key(b"n", Some(b"other"), b"k")];
+        assert_eq!(detected(&mixed), SlotEncoding::Without);
+    }
+
+    #[test]
+    fn nothing_tells_nothing_and_short_keys_have_no_slot() {
+        assert_eq!(detected(&[]), SlotEncoding::Unknown);
+        for short in [&b""[..], b"\x05nam", b"\x01n", b"\x01nx"] {
+            assert_eq!(detected(&[short.to_vec()]), SlotEncoding::Without);
+        }
+    }
+}

@@ -9,9 +9,19 @@ mod iter;
 mod open;
 mod tune;
 
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod filter_tests;
+#[cfg(test)]
+mod open_tests;
+#[cfg(test)]
+mod tests;
+
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rocksdb::statistics::Ticker;
 use rocksdb::{
@@ -25,9 +35,10 @@ use super::filters::ScanRegistry;
 use super::options::OpenOptions;
 use super::seq::Seq;
 use super::survey;
+use super::wal::BATCH_HEADER_BYTES;
 
 use self::filter::FilterLink;
-pub use self::iter::{Direction, IterOptions, KeyRange, RocksIter, Snapshot};
+pub use self::iter::{Direction, Entry, IterOptions, KeyRange, RocksIter, Snapshot};
 pub use self::open::DirLock;
 use self::tune::Tuned;
 
@@ -41,9 +52,21 @@ struct Shared {
     link: Arc<FilterLink>,
     scans: Arc<ScanRegistry>,
     /// Keeps other servers out; released after the database is closed.
-    _lock: Option<DirLock>,
+    lock: Option<DirLock>,
     options: OpenOptions,
 }
+
+/// Why a database was not reopened.
+pub enum ReopenError {
+    /// Somebody still holds a handle or a snapshot; the database is open as before.
+    InUse(Rocks),
+    /// It was closed, and could not be opened. A later attempt with [`Rocks::open`] may succeed; nobody holds the
+    /// directory's lock until then.
+    Failed(OpenError),
+}
+
+/// Time between two looks at whether a database to be reopened is still in use.
+const REOPEN_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The database itself with what each call needs at hand.
 struct Engine {
@@ -213,6 +236,12 @@ impl Rocks {
         let engine = self.engine();
         let options = &engine.write[usize::from(mode.sync)][usize::from(mode.no_slowdown)];
         let before = self.last_seq();
+        if record.len() < BATCH_HEADER_BYTES {
+            return Err(WriteError::Failed(CommitFailure {
+                text: "a record is shorter than its header".to_owned(),
+                reached_wal: Some(false),
+            }));
+        }
         match engine.db.write_opt(WriteBatch::from_data(record), options) {
             Ok(()) => Ok(()),
             Err(error) if mode.no_slowdown && error.kind() == ErrorKind::Incomplete => {
@@ -316,6 +345,33 @@ impl Rocks {
         &self.0.scans
     }
 
+    /// Closes the database and opens it again, which is how RocksDB recovers from a failed write to its WAL. Waits: for
+    /// a worker.
+    ///
+    /// Every other handle and snapshot has to be dropped meanwhile; after `patience` the attempt ends with
+    /// [`ReopenError::InUse`]. `committed` is the last update whose commit was reported: it must still be there. The
+    /// directory stays locked throughout.
+    pub fn reopen(mut self, committed: Seq, patience: Duration) -> Result<Rocks, ReopenError> {
+        let mut waited = Duration::ZERO;
+        let (options, lock) = loop {
+            if let Some(shared) = Arc::get_mut(&mut self.0) {
+                let options = OpenOptions {
+                    last_synced_seq: Some(committed),
+                    accept_wal_loss: false,
+                    ..shared.options.clone()
+                };
+                break (options, shared.lock.take());
+            }
+            if waited >= patience {
+                return Err(ReopenError::InUse(self));
+            }
+            std::thread::sleep(REOPEN_POLL_INTERVAL);
+            waited += REOPEN_POLL_INTERVAL;
+        };
+        drop(self);
+        open::open_locked(&options, lock).map_err(ReopenError::Failed)
+    }
+
     /// Syncs the WAL and stops background work; the handle stays readable and closes the database when it goes.
     pub fn shut_down(&self) -> Result<(), StoreError> {
         let synced = self.sync_wal();
@@ -325,8 +381,17 @@ impl Rocks {
     }
 }
 
+/// What RocksDB says of a file that it does not touch again after a failed write; no system call has failed then.
+/// Source: RocksDB `file/writable_file_writer.h` `GetWriterHasPreviousError`.
+const PREVIOUS_ERROR: &str = "Writer has previous error";
+
 /// Sorts RocksDB's errors by who has to act.
 fn store_error(error: rocksdb::Error) -> StoreError {
+    if error.as_ref().contains(PREVIOUS_ERROR) {
+        return StoreError::Stopped {
+            text: error.into_string(),
+        };
+    }
     match error.kind() {
         ErrorKind::Incomplete => StoreError::NotCached,
         ErrorKind::Corruption

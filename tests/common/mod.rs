@@ -11,6 +11,7 @@
 #![allow(dead_code)]
 
 pub mod conn;
+pub mod json;
 pub mod rng;
 pub mod server;
 pub mod value;

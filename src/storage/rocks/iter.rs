@@ -9,6 +9,9 @@ use super::super::error::StoreError;
 use super::super::seq::Seq;
 use super::{Rocks, store_error};
 
+/// A key and its value, lent.
+pub type Entry<'a> = (&'a [u8], &'a [u8]);
+
 /// Which keys an iterator visits.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct KeyRange<'a> {
@@ -102,7 +105,7 @@ impl<'a> RocksIter<'a> {
     }
 
     /// The key and value it stands on, `None` beyond the last one.
-    pub fn entry(&self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+    pub fn entry(&self) -> Result<Option<Entry<'_>>, StoreError> {
         match self.raw.item() {
             Some(item) => Ok(Some(item)),
             None => match self.raw.status() {
@@ -132,7 +135,7 @@ impl<'a> RocksIter<'a> {
 
     /// Lends one entry after the other, the current one first; `None` beyond the last one.
     #[allow(clippy::should_implement_trait, reason = "lends from itself")]
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, StoreError> {
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>, StoreError> {
         if self.lent {
             self.advance();
         }

@@ -69,7 +69,7 @@ pub(super) fn open_locked(
         engine: Arc::clone(&engine),
         link: Arc::clone(&link),
         scans,
-        _lock: lock,
+        lock,
         options: options.clone(),
     }));
     found.check_recovered(rocks.last_seq(), options)?;

@@ -92,9 +92,7 @@ fn db_options(settings: &RocksSettings) -> Result<Options, rocksdb::Error> {
     let mut options = Options::default().get_options_from_string(text)?;
     options.set_compaction_style(DBCompactionStyle::Level);
     options.set_num_levels(LEVELS as i32);
-    // Point in time: replay stops at the first record that is not whole. On its own that opens a damaged log silently
-    // short; `wal::scan` has refused such a log before RocksDB sees it, so that all it can meet is a torn last record.
-    // The stricter modes do not open after a torn record that has its full length, as a power cut leaves it.
+    // `storage/survey.rs` says why, and what it has refused before RocksDB sees the logs.
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_manual_wal_flush(false);
     options.set_track_and_verify_wals_in_manifest(false);
