@@ -9,6 +9,7 @@ pub mod dispatch;
 pub mod gate;
 pub mod halt;
 pub mod hash;
+pub mod introspection;
 pub mod keyspace;
 pub mod list;
 pub mod members;
