@@ -80,9 +80,9 @@ pub fn tips(name: &str) -> &'static [&'static str] {
     const OUTPUT: &str = "nondeterministic_output";
     const ORDER: &str = "nondeterministic_output_order";
     match name {
-        "client|info" | "client|list" | "hrandfield" | "hscan" | "lastsave" | "object|encoding"
-        | "object|freq" | "object|idletime" | "object|refcount" | "pttl" | "spop"
-        | "srandmember" | "sscan" | "time" | "ttl" | "zrandmember" | "zscan" => &[OUTPUT],
+        "client|info" | "client|list" | "dump" | "hrandfield" | "hscan" | "lastsave"
+        | "object|encoding" | "object|freq" | "object|idletime" | "object|refcount" | "pttl"
+        | "spop" | "srandmember" | "sscan" | "time" | "ttl" | "zrandmember" | "zscan" => &[OUTPUT],
         "command" | "command|docs" | "command|info" | "command|list" | "hgetall" | "hkeys"
         | "hvals" | "sdiff" | "sinter" | "smembers" | "sunion" => &[ORDER],
         "del" | "exists" | "touch" | "unlink" => {
@@ -101,14 +101,15 @@ pub fn tips(name: &str) -> &'static [&'static str] {
         "keys" => &["request_policy:all_shards", ORDER],
         "randomkey" => &["request_policy:all_shards", OUTPUT],
         "info" => &[
+            OUTPUT,
             "request_policy:all_shards",
             "response_policy:special",
-            OUTPUT,
         ],
         "scan" => &[OUTPUT, "request_policy:special"],
         "wait" => &["request_policy:all_shards", "response_policy:agg_min"],
-        "config|set" | "latency|reset"
-        | "slowlog|reset" => &["request_policy:all_nodes", "response_policy:all_succeeded"],
+        "config|set" | "latency|reset" | "slowlog|reset" => {
+            &["request_policy:all_nodes", "response_policy:all_succeeded"]
+        }
         "slowlog|get" => &["request_policy:all_nodes", OUTPUT],
         "slowlog|len" => &[
             "request_policy:all_nodes",
