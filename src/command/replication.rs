@@ -18,13 +18,13 @@ pub const SPECS: &[Spec] = &[
         "O(1)",
         "Returns the replication role.",
     ),
-    Spec::control("replicaof", 3, replicaof).flags(ADMIN.and(Flags::NO_MULTI)).never_held().doc(
+    Spec::control("replicaof", 3, replicaof).flags(ADMIN.and(Flags::NO_MULTI).and(Flags::NO_ASYNC_LOADING)).never_held().doc(
         "server",
         "5.0.0",
         "O(1)",
         "Configures a server as replica of another, or promotes it to a master.",
     ),
-    Spec::control("slaveof", 3, replicaof).flags(ADMIN.and(Flags::NO_MULTI)).never_held().doc(
+    Spec::control("slaveof", 3, replicaof).flags(ADMIN.and(Flags::NO_MULTI).and(Flags::NO_ASYNC_LOADING)).never_held().doc(
         "server",
         "1.0.0",
         "O(1)",

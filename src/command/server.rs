@@ -103,6 +103,7 @@ pub const SPECS: &[Spec] = &[
             ),
         ],
     )
+    .flags(ADMIN)
     .doc("server", "1.0.0", "Depends on subcommand.", "A container for debugging commands."),
     monitor::MONITOR,
     shutdown::SHUTDOWN,

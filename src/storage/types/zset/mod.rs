@@ -59,6 +59,13 @@ impl<'k> Zset<'k> {
         }))
     }
 
+    /// The same for a command that only reads, which counts as a hit or a miss.
+    pub fn open_to_read(store: &mut Store<'_>, key: &'k [u8]) -> Run<Option<Zset<'k>>> {
+        let found = Zset::open(store, key)?;
+        store.looked_up(key, found.is_some());
+        Ok(found)
+    }
+
     /// An empty sorted set that is to be at `key`, in place of whatever is there. Nothing is written yet.
     pub fn create(store: &mut Store<'_>, key: &'k [u8]) -> Zset<'k> {
         let header = store.new_header(Type::Zset);
