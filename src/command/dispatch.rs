@@ -140,6 +140,7 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
     let mut reply = node.take_reply(proto);
     match parked.on_timeout {
         Some(super::halt::OnTimeout::Null) => reply.null(),
+        Some(super::halt::OnTimeout::Count(count)) => reply.int(count),
         Some(super::halt::OnTimeout::NullArray) | None => reply.null_array(),
     }
     finish_reply(node, key, reply);
@@ -162,12 +163,12 @@ pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
     node.list_input(key);
 }
 
-/// The command and, for a container, the subcommand that `args` name.
+/// The command that `args` name or, where it has subcommands and one is given, the subcommand.
 pub fn find(args: Args<'_>) -> Result<&'static Command, ReplyError> {
     let Some(command) = table::lookup(args.at(0)) else {
         return Err(unknown_command(args));
     };
-    if !matches!(command.spec.handler, Handler::Container) || args.len() < 2 {
+    if command.subcommands.is_empty() || args.len() < 2 {
         return Ok(command);
     }
     command.subcommand(args.at(1)).ok_or_else(|| {

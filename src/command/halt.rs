@@ -45,6 +45,8 @@ pub enum OnTimeout {
     NullArray,
     /// BLMOVE, BRPOPLPUSH: a null bulk string.
     Null,
+    /// WAIT: how many replicas had acknowledged by then.
+    Count(i64),
 }
 
 impl From<ReplyError> for Halt {

@@ -20,7 +20,7 @@ pub const CLIENT_PAUSE: Spec = Spec::control("client|pause", -3, pause)
     .never_held()
     .doc(
         "connection",
-        "3.0.0",
+        "2.9.50",
         "O(1)",
         "Suspends commands processing.",
     );

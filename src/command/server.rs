@@ -1,4 +1,4 @@
-//! The server as a whole: CONFIG, TIME, ROLE, DEBUG, COMPACT, LASTSAVE, REPLICAOF.
+//! The server as a whole: CONFIG, TIME, LASTSAVE, COMPACT, DEBUG.
 
 use super::context::ControlCtx;
 use super::halt::Run;
@@ -62,24 +62,6 @@ pub const SPECS: &[Spec] = &[
         "O(1)",
         "Returns the Unix timestamp of the last successful save to disk.",
     ),
-    Spec::control("role", 1, role).flags(Flags::NOSCRIPT.and(COMMON).and(Flags::FAST)).never_held().doc(
-        "server",
-        "2.8.12",
-        "O(1)",
-        "Returns the replication role.",
-    ),
-    Spec::control("replicaof", 3, replicaof).flags(ADMIN.and(Flags::NO_MULTI)).never_held().doc(
-        "server",
-        "5.0.0",
-        "O(1)",
-        "Configures a server as replica of another, or promotes it to a master.",
-    ),
-    Spec::control("slaveof", 3, replicaof).flags(ADMIN.and(Flags::NO_MULTI)).never_held().doc(
-        "server",
-        "1.0.0",
-        "O(1)",
-        "Sets a Redis server as a replica of another, or promotes it to being a master.",
-    ),
     Spec::control("compact", 1, compact).flags(ADMIN).doc(
         "server",
         "1.0.0",
@@ -121,6 +103,7 @@ pub const SPECS: &[Spec] = &[
             ),
         ],
     )
+    .flags(ADMIN)
     .doc("server", "1.0.0", "Depends on subcommand.", "A container for debugging commands."),
     monitor::MONITOR,
     shutdown::SHUTDOWN,
@@ -203,27 +186,6 @@ fn time(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
 fn lastsave(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
     ctx.reply.int((ctx.turn.unix_us / 1_000_000) as i64);
     Ok(())
-}
-
-fn role(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
-    ctx.depend_on_all_writes();
-    ctx.reply.array(3);
-    ctx.reply.bulk(b"master");
-    ctx.reply.int(ctx.node.last_seq.get() as i64);
-    ctx.reply.array(0);
-    Ok(())
-}
-
-fn replicaof(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
-    if args.is(1, "no") && args.is(2, "one") {
-        // Already a primary: nothing to do, as in Redis.
-        ctx.reply.ok();
-        return Ok(());
-    }
-    Err(
-        ReplyError::fixed("ERR REPLICAOF is not supported: replication is not in this build yet")
-            .into(),
-    )
 }
 
 fn compact(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {

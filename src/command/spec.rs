@@ -51,11 +51,14 @@ flags! {
     /// Runs before authentication.
     NO_AUTH = 11 "no_auth";
     MAY_REPLICATE = 12 "may_replicate";
+    /// May be called without any of its keys (EVAL).
+    NO_MANDATORY_KEYS = 16 "no_mandatory_keys";
+    /// Refused while a full copy replaces the data set.
+    NO_ASYNC_LOADING = 17 "no_async_loading";
     /// Not queued nor allowed inside MULTI.
     NO_MULTI = 13 "no_multi";
     MOVABLE_KEYS = 14 "movablekeys";
     ALLOW_BUSY = 15 "allow_busy";
-    NO_MANDATORY_KEYS = 16 "no_mandatory_keys";
 }
 
 impl Flags {

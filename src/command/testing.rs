@@ -3,7 +3,7 @@
 use super::context::{DataCtx, DataSettings, Rng};
 use super::cursors::Cursors;
 use super::halt::{Halt, Wait};
-use super::spec::Handler;
+use super::spec::{Handler, Spec};
 use super::table;
 use crate::clock::Turn;
 use crate::resp::{OwnedArgs, Proto, Reply};
@@ -95,6 +95,19 @@ impl Bench {
             .collect()
     }
 
+    /// The client's database, for a test that looks beneath the commands.
+    pub fn store(&mut self) -> Store<'_> {
+        Store {
+            view: &mut self.view,
+            db: self.db,
+            codec: KeyCodec {
+                slot_encoded: self.settings.cluster_enabled,
+            },
+            turn: self.turn,
+            changes: &mut self.changes,
+        }
+    }
+
     /// Moves the clock.
     pub fn advance_ms(&mut self, ms: u64) {
         self.turn.mono_us += ms * 1000;
@@ -112,12 +125,17 @@ impl Bench {
 
     /// Runs a command given in parts; gives the reply's bytes.
     pub fn run_parts(&mut self, parts: &[&[u8]]) -> Vec<u8> {
-        let args = OwnedArgs::from_parts(parts);
-        let args = args.as_args();
         let mut spec = table::find(parts[0]).expect("a known command");
-        if let Handler::Container = spec.handler {
+        if !spec.subcommands.is_empty() && parts.len() > 1 {
             spec = table::find_subcommand(spec, parts[1]).expect("a known subcommand");
         }
+        self.run_spec(spec, parts)
+    }
+
+    /// Runs a command by its declaration; gives the reply's bytes.
+    pub fn run_spec(&mut self, spec: &Spec, parts: &[&[u8]]) -> Vec<u8> {
+        let args = OwnedArgs::from_parts(parts);
+        let args = args.as_args();
         let mut reply = Reply::new(self.proto);
         if !spec.accepts(args.len()) {
             reply.error(&crate::error::wrong_arity(spec.name));

@@ -408,9 +408,16 @@ mod tests {
 
     #[test]
     fn settings_that_do_not_go_together_are_refused() {
-        assert!(reason("port 0").starts_with("port: there is nothing to listen on"));
-        assert!(reason("bind \"\"").starts_with("port: there is nothing to listen on"));
-        assert_eq!(load_text("port 0\nunixsocket /run/s").unwrap().port, 0);
+        assert!(reason("bind \"\"").starts_with("bind: there is nothing to listen on"));
+        for (text, port) in [
+            ("port 7", Some(7)),
+            ("port 0", Some(0)),
+            ("port 0\nunixsocket /run/s", None),
+            ("port 7\nunixsocket /run/s", Some(7)),
+            ("bind \"\"\nunixsocket /run/s", None),
+        ] {
+            assert_eq!(load_text(text).unwrap().tcp_port(), port, "{text:?}");
+        }
         assert!(reason("logfile a\nlog-dir b").starts_with("log-dir: "));
         assert!(
             reason("rocksdb.level0_stop_writes_trigger 10")

@@ -418,7 +418,7 @@ mod tests {
                 .contains("'maxmemory-clients'")
         );
         assert!(
-            set_text(&config, &["port", "0"])
+            set_text(&config, &["bind", ""])
                 .unwrap_err()
                 .contains("nothing to listen on")
         );

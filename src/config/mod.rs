@@ -64,6 +64,12 @@ impl Config {
         self.dir.join("db")
     }
 
+    /// The TCP port to listen on; `None` for no TCP at all, `Some(0)` for any free port.
+    pub fn tcp_port(&self) -> Option<u16> {
+        let only_unix = self.port == 0 && self.unixsocket.is_some();
+        (!only_unix && !self.bind.is_empty()).then_some(self.port)
+    }
+
     /// Where the log goes, from `logfile` and `log-dir`.
     pub fn log_target(&self) -> LogTarget {
         match (&self.logfile, &self.log_dir) {
@@ -113,10 +119,9 @@ impl Config {
 
     /// Whether the settings go together; else the name of one that does not, and the reason.
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let tcp = self.port != 0 && !self.bind.is_empty();
-        if !tcp && self.unixsocket.is_none() {
-            let reason = "there is nothing to listen on: no port or no address, and no unixsocket";
-            return Err(("port", reason.to_string()));
+        if self.tcp_port().is_none() && self.unixsocket.is_none() {
+            let reason = "there is nothing to listen on: no address and no unixsocket";
+            return Err(("bind", reason.to_string()));
         }
         if self.logfile.is_some() && self.log_dir.is_some() {
             return Err((

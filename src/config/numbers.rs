@@ -125,7 +125,7 @@ impl Form for Memory {
 /// A number of bytes, or a share of memory in percent, up to 100; Redis's `maxmemory-clients`.
 pub struct MemoryOrPercent;
 
-/// The value of a [`MemoryOrPercent`].
+/// A number of bytes or a share, as `maxmemory-clients` takes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     /// This many bytes.

@@ -46,9 +46,9 @@ settings! {
 
     // Network.
 
-    /// TCP port; 0 listens on none.
+    /// TCP port; 0 is none beside a `unixsocket`, and else any free one: see [`Config::tcp_port`].
     "port": port: u16 = 6666, int(0, 65535), Live;
-    /// Addresses to listen on: see [`Bind`].
+    /// Addresses to listen on, none for no TCP; `*` and `::*` are all, a leading `-` allows the address to be missing.
     "bind": bind: Vec<String> = vec!["127.0.0.1".to_string()], Bind, Live;
     /// Path of a Unix socket to listen on as well; relative to the directory the server was started in.
     "unixsocket": unixsocket: Option<PathBuf> = None, Place, AtStart;

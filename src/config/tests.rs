@@ -174,3 +174,37 @@ fn live_settings_of_rocksdb_have_an_option_for_the_open_database() {
     );
     assert_eq!(option("port"), None);
 }
+
+#[test]
+fn the_readme_states_the_defaults() {
+    let readme = include_str!("../../README.md");
+    let table = readme
+        .split("| setting | default | what it is |")
+        .nth(1)
+        .unwrap();
+    let default = Config::default();
+    let mut rows = 0;
+    for row in table
+        .lines()
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+    {
+        let cells: Vec<&str> = row
+            .split(" |")
+            .map(|cell| cell.trim_start_matches('|').trim())
+            .collect();
+        let name = cells[0].trim_matches('`');
+        let (setting, known) =
+            find(name.as_bytes()).unwrap_or_else(|| panic!("there is no setting {name}"));
+        assert_eq!(setting.effect, Effect::Used, "{name}");
+        assert_eq!(setting.name, known, "the table names settings, not aliases");
+        let shown = String::from_utf8(setting.show(&default)).unwrap();
+        assert_eq!(
+            cells[1].trim_matches('`').trim_start_matches("./"),
+            shown,
+            "{name}"
+        );
+        rows += 1;
+    }
+    assert!(rows >= 20, "{rows} rows");
+}

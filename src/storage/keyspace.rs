@@ -97,12 +97,8 @@ impl Store<'_> {
 
     /// A scan of the keys of this database that come behind `key`, in the order of the disk.
     pub fn keys_behind(&self, key: &[u8]) -> ScanRequest {
-        let mut lower = self.codec.metadata_key(self.db, key);
-        lower.push(0);
-        ScanRequest {
-            lower,
-            ..self.keys_beginning(b"")
-        }
+        let entry = self.codec.metadata_key(self.db, key);
+        self.keys_beginning(b"").behind(&entry)
     }
 
     /// Calls `each` on the keys that a scan of the metadata meets, in its order, until it breaks: with the user's key, and its

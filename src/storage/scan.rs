@@ -60,7 +60,7 @@ impl ScanRequest {
     }
 
     /// What is left of the range behind `key`.
-    fn behind(&self, key: &[u8]) -> ScanRequest {
+    pub fn behind(&self, key: &[u8]) -> ScanRequest {
         let mut rest = self.clone();
         if self.reverse {
             rest.upper = Some(key.to_vec());

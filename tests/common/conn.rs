@@ -44,6 +44,19 @@ impl Conn {
         })
     }
 
+    /// A second handle of the same connection, for sending from one thread while another reads. Only one may read.
+    pub fn second_handle(&self) -> Conn {
+        let stream = self
+            .stream
+            .try_clone()
+            .expect("a second handle of the socket");
+        Conn {
+            stream,
+            received: Vec::new(),
+            consumed: 0,
+        }
+    }
+
     /// Sends a command and returns its reply; panics when none comes in time.
     pub fn cmd<A: AsRef<[u8]>>(&mut self, args: &[A]) -> Value {
         self.send(args);

@@ -11,6 +11,8 @@
 #![allow(dead_code)]
 
 pub mod conn;
+pub mod fixture;
+pub mod json;
 pub mod rng;
 pub mod server;
 pub mod value;

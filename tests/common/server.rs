@@ -85,6 +85,11 @@ impl Setup {
         self
     }
 
+    /// Whether this is redis-server standing in for Stillpoint.
+    pub fn is_stand_in(&self) -> bool {
+        self.stand_in
+    }
+
     /// Allows DEBUG, which Redis 7.0 refuses by default.
     pub fn debug_commands(self) -> Setup {
         self.arg("--enable-debug-command", "yes")

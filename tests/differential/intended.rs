@@ -51,6 +51,28 @@ pub const INTENDED: &[Intended] = &[
         },
     },
     Intended {
+        what: "OBJECT IDLETIME",
+        reason: "access times are not kept, they would have to be written with every read; an invented one would mislead \
+                 whoever evicts by it",
+        applies: |exchange| {
+            is(exchange, "OBJECT", Some("IDLETIME"))
+                && matches!(&exchange.ours, Value::Error(_))
+                && is_int(&exchange.theirs)
+        },
+    },
+    Intended {
+        what: "a cursor that was not issued",
+        reason: "a cursor stands for a position that the server remembers, not for a place in a hash table; a number that \
+                 it never gave is refused instead of beginning anywhere",
+        applies: |exchange| {
+            ["SCAN", "HSCAN", "SSCAN", "ZSCAN"]
+                .iter()
+                .any(|name| is(exchange, name, None))
+                && matches!(&exchange.ours, Value::Error(text) if text == b"ERR invalid cursor")
+                && matches!(exchange.theirs, Value::Array(_))
+        },
+    },
+    Intended {
         what: "ROLE's offset",
         reason: "a sequence number of RocksDB, which moves with every write, also without replicas",
         applies: |exchange| match (&exchange.ours, &exchange.theirs) {

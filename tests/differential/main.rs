@@ -24,6 +24,7 @@ mod shrink;
 mod special;
 mod state;
 mod step;
+mod table;
 
 use std::collections::BTreeSet;
 
@@ -186,6 +187,49 @@ fn report(run: &mut Run, steps: &[Step], difference: &Difference, episode_seed: 
     }
     out.push_str(&format!("{again}"));
     out
+}
+
+#[test]
+fn command_info_says_what_redis_says() {
+    let Some((ours, theirs)) = servers("command_info_says_what_redis_says") else {
+        return;
+    };
+    let (mut ours, mut theirs) = (ours.connect(), theirs.connect());
+    let differences: Vec<String> = table::names()
+        .iter()
+        .filter_map(|name| table::info_difference(&mut ours, &mut theirs, name))
+        .collect();
+    assert!(
+        differences.is_empty(),
+        "{} commands differ:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
+}
+
+#[test]
+fn calls_with_too_few_or_too_many_arguments_get_the_errors_of_redis() {
+    let test = "calls_with_too_few_or_too_many_arguments_get_the_errors_of_redis";
+    let Some((ours, theirs)) = servers(test) else {
+        return;
+    };
+    let (mut ours, mut theirs) = (ours.connect(), theirs.connect());
+    let names = table::names();
+    assert!(
+        names.len() > 150,
+        "only {} commands found in the templates",
+        names.len()
+    );
+    let differences: Vec<String> = names
+        .iter()
+        .flat_map(|name| table::call_differences(&mut ours, &mut theirs, name))
+        .collect();
+    assert!(
+        differences.is_empty(),
+        "{} calls differ:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
 }
 
 #[test]

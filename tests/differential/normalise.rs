@@ -47,8 +47,8 @@ enum Defined {
 /// How far two clocks, or the moments at which two servers run a command, may be apart. Times to live that must be told
 /// apart are at least a thousand seconds apart (`pools.rs`).
 const CLOCK_SLACK_MS: i64 = 120_000;
-/// Absolute times from here on (2096) were given as such and are exact.
-const EXACT_FROM_MS: i64 = 4_000_000_000_000;
+/// Absolute times in this range (from 2096 on) were given as such and are exact; none is relative to the clock.
+const EXACT_MS: std::ops::Range<i64> = 4_000_000_000_000..100_000_000_000_000;
 
 /// Whether `exchange` shows equal replies; `before` is the command before it on the same connection.
 pub fn equal(exchange: &Exchange, before: Option<&Exchange>) -> bool {
@@ -67,7 +67,8 @@ pub fn equal(exchange: &Exchange, before: Option<&Exchange>) -> bool {
         Defined::Kind => kind(ours) == kind(theirs),
         Defined::TimeLeft { unit_ms } => times_equal(ours, theirs, unit_ms),
         Defined::TimeOfExpiry { unit_ms } => {
-            times_equal(ours, theirs, unit_ms) && theirs.int() < EXACT_FROM_MS / unit_ms
+            times_equal(ours, theirs, unit_ms)
+                && !EXACT_MS.contains(&(theirs.int().saturating_mul(unit_ms)))
         }
         Defined::ChoiceOfListed => {
             let listing = before.expect("only defined with a command before");
@@ -131,15 +132,14 @@ fn defined_by_sort(args: &Args, before: Option<&Exchange>) -> Defined {
         .and_then(|at| lower.get(at + 1));
     let unsorted = by.is_some_and(|pattern| !pattern.contains(&b'*'));
     let gets = lower.iter().filter(|arg| *arg == b"get").count().max(1);
-    let of_a_set = before.is_some_and(|before| {
-        before.args.len() == 2
-            && before.args[0].eq_ignore_ascii_case(b"TYPE")
-            && before.theirs == Value::simple("set")
-    });
-    match unsorted {
-        true if of_a_set => Defined::Kind,
-        true if lower.iter().any(|arg| arg == b"alpha") => Defined::ChunksInAnyOrder(gets),
-        _ => Defined::Exactly,
+    let type_before = before
+        .filter(|before| before.args.len() == 2 && before.args[0].eq_ignore_ascii_case(b"TYPE"));
+    match type_before.map(|before| before.theirs == Value::simple("set")) {
+        _ if !unsorted => Defined::Exactly,
+        Some(false) => Defined::Exactly,
+        // With a LIMIT, not even the members are defined.
+        Some(true) => Defined::Kind,
+        None => Defined::ChunksInAnyOrder(gets),
     }
 }
 

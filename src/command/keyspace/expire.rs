@@ -84,8 +84,10 @@ impl Conditions {
             match known {
                 Some((_, flag)) => *flag = true,
                 None => {
+                    // Redis prints it as a C string.
+                    let shown = option.split(|&byte| byte == 0).next().unwrap_or_default();
                     return Err(ReplyError::new(
-                        [b"ERR Unsupported option ", option].concat(),
+                        [b"ERR Unsupported option ", shown].concat(),
                     ));
                 }
             }

@@ -1,8 +1,10 @@
 //! Commands on keys of every type: existence ([`exist`]), expiry ([`expire`]), renaming and copying ([`copy`]), walking
-//! ([`iterate`], [`random`]), counting and emptying databases ([`database`]), and looking into keys ([`object`]).
+//! ([`iterate`], [`random`]), counting and emptying databases ([`database`]), looking into keys ([`object`]),
+//! and values as payloads ([`dump`]).
 
 mod copy;
 mod database;
+mod dump;
 mod exist;
 mod expire;
 mod iterate;
@@ -20,6 +22,7 @@ pub const SPECS: &[Spec] = &[
     copy::COPY,
     database::DBSIZE,
     exist::DEL,
+    dump::DUMP,
     exist::EXISTS,
     expire::EXPIRE,
     expire::EXPIREAT,
@@ -37,6 +40,7 @@ pub const SPECS: &[Spec] = &[
     random::RANDOMKEY,
     copy::RENAME,
     copy::RENAMENX,
+    dump::RESTORE,
     iterate::SCAN,
     database::SWAPDB,
     exist::TOUCH,

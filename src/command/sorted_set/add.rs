@@ -61,15 +61,16 @@ impl Options {
         };
         let mut at = 2;
         while at < args.len() {
-            match args.at(at).to_ascii_lowercase().as_slice() {
-                b"nx" => options.nx = true,
-                b"xx" => options.xx = true,
-                b"gt" => options.gt = true,
-                b"lt" => options.lt = true,
-                b"ch" => options.ch = true,
-                b"incr" => options.incr = true,
+            let option = match args.at(at) {
+                option if option.eq_ignore_ascii_case(b"nx") => &mut options.nx,
+                option if option.eq_ignore_ascii_case(b"xx") => &mut options.xx,
+                option if option.eq_ignore_ascii_case(b"gt") => &mut options.gt,
+                option if option.eq_ignore_ascii_case(b"lt") => &mut options.lt,
+                option if option.eq_ignore_ascii_case(b"ch") => &mut options.ch,
+                option if option.eq_ignore_ascii_case(b"incr") => &mut options.incr,
                 _ => break,
-            }
+            };
+            *option = true;
             at += 1;
         }
         (options, at)

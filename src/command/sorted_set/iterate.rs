@@ -24,7 +24,7 @@ fn zrandmember(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
         let (count, with_scores) = count_and_scores(count, args.from(3))?;
         return random_members(ctx, args.at(1), count, with_scores);
     }
-    let drawn = match Zset::open(&mut ctx.store, args.at(1))? {
+    let drawn = match Zset::open_to_read(&mut ctx.store, args.at(1))? {
         Some(zset) => zset.draw(&mut ctx.store, Draw::Distinct(1), &mut ctx.rng)?,
         None => Vec::new(),
     };
@@ -51,7 +51,7 @@ fn random_members(ctx: &mut DataCtx<'_>, key: &[u8], count: i64, with_scores: bo
     let store = &mut ctx.store;
     let wanted = count.unsigned_abs();
     let mut list = MemberList::begin(ctx.reply, with_scores);
-    match Zset::open(store, key)? {
+    match Zset::open_to_read(store, key)? {
         Some(zset) if count > 0 && wanted >= zset.len() => {
             // Redis lists a whole set from the highest score down; clients cannot rely on it, but tests compare.
             zset.walk(
@@ -92,7 +92,7 @@ pub(super) const ZSCAN: Spec = Spec::read("zscan", -3, ONE_KEY, zscan).doc(
 /// the members' bytes, so that a cursor survives every change of scores.
 fn zscan(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
     let cursor = parse::cursor(args.at(2))?;
-    let Some(zset) = Zset::open(&mut ctx.store, args.at(1))? else {
+    let Some(zset) = Zset::open_to_read(&mut ctx.store, args.at(1))? else {
         reply_scan(ctx, 0, &[]);
         return Ok(());
     };
@@ -111,7 +111,8 @@ fn zscan(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
             count: options.count,
             pattern: options.pattern,
         };
-        let (members, last) = zset.page(&mut ctx.store, &page)?;
+        let mut members = Vec::new();
+        let last = zset.page(&mut ctx.store, &page, &mut members)?;
         (members, last.map_or(0, |last| ctx.cursors.issue(&last)))
     };
     members.retain(|(member, _)| options.wants(member));

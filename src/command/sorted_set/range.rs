@@ -100,7 +100,7 @@ fn zrangestore(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
     let query = Query::read(source, form)?;
     let store = &mut ctx.store;
     let mut members: Vec<Scored> = Vec::new();
-    if let Some(zset) = Zset::open(store, source.at(1))? {
+    if let Some(zset) = Zset::open_to_read(store, source.at(1))? {
         query.walk(store, &zset, |score, member| {
             members.push((member.into(), score));
         })?;
@@ -114,7 +114,7 @@ fn zrangestore(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
 
 fn reply_range(ctx: &mut DataCtx<'_>, args: Args<'_>, form: Form) -> Run {
     let query = Query::read(args, form)?;
-    let zset = Zset::open(&mut ctx.store, args.at(1))?;
+    let zset = Zset::open_to_read(&mut ctx.store, args.at(1))?;
     let mut list = MemberList::begin(ctx.reply, query.with_scores);
     if let Some(zset) = zset {
         let reply = &mut *ctx.reply;

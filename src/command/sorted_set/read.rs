@@ -19,7 +19,7 @@ pub(super) const ZCARD: Spec = Spec::read("zcard", 2, ONE_KEY, zcard)
     );
 
 fn zcard(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
-    let zset = Zset::open(&mut ctx.store, args.at(1))?;
+    let zset = Zset::open_to_read(&mut ctx.store, args.at(1))?;
     ctx.reply.int(zset.map_or(0, |zset| zset.len() as i64));
     Ok(())
 }
@@ -34,7 +34,7 @@ pub(super) const ZSCORE: Spec = Spec::read("zscore", 3, ONE_KEY, zscore)
     );
 
 fn zscore(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
-    let score = match Zset::open(&mut ctx.store, args.at(1))? {
+    let score = match Zset::open_to_read(&mut ctx.store, args.at(1))? {
         Some(mut zset) => zset.score(&mut ctx.store, args.at(2))?,
         None => None,
     };
@@ -52,7 +52,7 @@ pub(super) const ZMSCORE: Spec = Spec::read("zmscore", -3, ONE_KEY, zmscore)
     );
 
 fn zmscore(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
-    let mut zset = Zset::open(&mut ctx.store, args.at(1))?;
+    let mut zset = Zset::open_to_read(&mut ctx.store, args.at(1))?;
     let members = args.from(2);
     ctx.reply.array(members.len());
     for member in members.iter() {
@@ -101,7 +101,7 @@ fn zrevrank(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
 fn rank(ctx: &mut DataCtx<'_>, args: Args<'_>, reverse: bool) -> Run {
     let member = args.at(2);
     let store = &mut ctx.store;
-    if let Some(mut zset) = Zset::open(store, args.at(1))?
+    if let Some(mut zset) = Zset::open_to_read(store, args.at(1))?
         && let Some(score) = zset.score(store, member)?
     {
         let before = zset.count(store, &Stretch::before(member, score))?;
@@ -129,7 +129,7 @@ pub(super) const ZCOUNT: Spec = Spec::read("zcount", 4, ONE_KEY, zcount)
 fn zcount(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
     let range = bounds::scores(args.at(2), args.at(3))?;
     let store = &mut ctx.store;
-    let count = match Zset::open(store, args.at(1))? {
+    let count = match Zset::open_to_read(store, args.at(1))? {
         Some(zset) if !range.is_empty() => zset.count(store, &Stretch::scores(range))?,
         _ => 0,
     };
@@ -149,7 +149,7 @@ pub(super) const ZLEXCOUNT: Spec = Spec::read("zlexcount", 4, ONE_KEY, zlexcount
 fn zlexcount(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
     let range = bounds::members(args.at(2), args.at(3))?;
     let store = &mut ctx.store;
-    let count = match Zset::open(store, args.at(1))? {
+    let count = match Zset::open_to_read(store, args.at(1))? {
         Some(zset) => zset.count_lex(store, &range)?,
         None => 0,
     };

@@ -469,3 +469,16 @@ fn the_record_is_that_of_kvrocks() {
             .replace(' ', "")
     );
 }
+
+#[test]
+fn what_the_commands_declare() {
+    let declared: Vec<String> = super::SPECS
+        .iter()
+        .map(|spec| format!("{} {}", spec.name, spec.arity))
+        .collect();
+    assert_eq!(
+        declared.join(", "),
+        "append 3, decr 2, decrby 3, get 2, getdel 2, getex -2, getrange 4, getset 3, incr 2, incrby 3, incrbyfloat 3, lcs -3, \
+         mget -2, mset -3, msetnx -3, psetex 4, set -3, setex 4, setnx 3, setrange 4, strlen 2, substr 4"
+    );
+}

@@ -14,6 +14,11 @@ use crate::storage::store::{Elements, EventClass, Meta, Store};
 /// Where a new list has both its head and its tail.
 const MIDDLE: u64 = u64::MAX / 2;
 
+/// The indexes of a new list of `len` elements: from the first on and below the second.
+pub(super) fn fresh_range(len: u64) -> (u64, u64) {
+    (MIDDLE, MIDDLE + len)
+}
+
 /// How far head and tail stay from the ends of the indexes: more than one command can push. Only damaged metadata is
 /// outside.
 const MARGIN: u64 = 1 << 33;

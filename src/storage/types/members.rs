@@ -1,5 +1,7 @@
 //! What hashes and sets share: collections whose elements stand in the `default` family under their own bytes, in byte
-//! order, counted by the header's size. Pages for the SCAN family, whole walks, and random elements.
+//! order, counted by the header's size. Pages for the SCAN family, whole walks, deletion, and random elements.
+
+mod spread;
 
 use std::collections::HashSet;
 
@@ -10,13 +12,14 @@ use crate::storage::metadata::Header;
 use crate::storage::scan::ScanRequest;
 use crate::storage::store::{Elements, Meta, Store};
 use crate::text::glob;
+use spread::Spread;
 
 /// Up to this many elements, a single random element is found by counting entries from the nearer end, which is exactly
 /// uniform (some 80 us at most); beyond, by seeking to a random place.
 const COUNTED_MAX: u64 = 1024;
 
-/// What a seek to a random place costs, in entries that a scan reads in the same time.
-const SEEK_IN_ENTRIES: u64 = 16;
+/// What a draw by seeking costs, in entries that a scan reads in the same time.
+const SEEK_IN_ENTRIES: u64 = 64;
 
 /// An element and its value (empty for a set).
 pub type Member = (Box<[u8]>, Box<[u8]>);
@@ -92,8 +95,7 @@ pub enum Draw {
 /// Random elements of a collection with their values.
 ///
 /// Uniform when the collection is small or a good part of it is asked for, since the entries are then counted off.
-/// Otherwise each draw seeks to a random place, and an element is drawn with a probability that grows with the
-/// gap before it: see [`Spread`]. `Distinct` gives byte order, `Repeated` the order of the draws.
+/// Otherwise each draw seeks to random places, which is about uniform: see [`Spread`]. `Distinct` gives byte order, `Repeated` the order of the draws.
 pub fn draw(
     store: &mut Store<'_>,
     key: &[u8],
@@ -127,7 +129,7 @@ pub fn draw(
             let mut drawn = std::collections::BTreeMap::new();
             // Few of many: nearly every draw is a new one, unless the seeks keep ending at the same places.
             for _ in 0..count * 4 {
-                if let Some((element, value)) = spread.seek(store, &elements, rng)? {
+                if let Some((element, value)) = spread.draw(store, &elements, rng)? {
                     drawn.insert(element, value);
                 }
                 if drawn.len() as u64 == count {
@@ -140,7 +142,7 @@ pub fn draw(
             let spread = Spread::survey(store, &elements)?;
             let mut drawn = Vec::with_capacity(count as usize);
             for _ in 0..count {
-                drawn.extend(spread.seek(store, &elements, rng)?);
+                drawn.extend(spread.draw(store, &elements, rng)?);
             }
             Ok(drawn)
         }
@@ -245,122 +247,6 @@ fn repeated_by_scan(
     Ok(drawn.into_iter().flatten().collect())
 }
 
-/// Where the elements of a large collection lie, as far as its two ends tell: what random places are made of.
-///
-/// A random place is what all elements have in common, then random bytes of the kinds that the elements near the ends
-/// are made of (digits, letters, any bytes), so that ids, counters, words and hashes are all met evenly. From there a
-/// few entries more are skipped at random. Elements behind a wide gap, and all in places with other bytes than the ends
-/// show, are drawn more often than others; nothing is never drawn but elements far from every place.
-struct Spread {
-    /// What the first and the last element have in common, and so all between them.
-    common: Vec<u8>,
-    /// The bytes that may follow `common`.
-    first_bytes: Vec<u8>,
-    /// The bytes of the rest.
-    alphabet: Vec<u8>,
-}
-
-impl Spread {
-    /// Entries looked at from each end.
-    const SURVEYED: usize = 8;
-    /// Random bytes behind the common ones: more do not tell elements apart any better.
-    const RANDOM_BYTES: usize = 12;
-    /// Entries skipped at most.
-    const SKIPPED_MAX: u64 = 8;
-
-    fn survey(store: &mut Store<'_>, elements: &Elements) -> Run<Spread> {
-        let mut ends: Vec<Box<[u8]>> = Vec::with_capacity(2 * Spread::SURVEYED);
-        let request = ScanRequest::prefix(Cf::Default, elements.prefix()).at_most(Spread::SURVEYED);
-        for request in [request.clone().reversed(), request] {
-            let mut scan = store.view.scan(request)?;
-            for _ in 0..Spread::SURVEYED {
-                let Some((entry, _)) = scan.next()? else {
-                    break;
-                };
-                ends.push(elements.element(entry).into());
-            }
-        }
-        ends.sort_unstable();
-        Ok(Spread::of(&ends))
-    }
-
-    /// What `ends`, in byte order, tell.
-    fn of(ends: &[Box<[u8]>]) -> Spread {
-        let (Some(first), Some(last)) = (ends.first(), ends.last()) else {
-            return Spread {
-                common: Vec::new(),
-                first_bytes: Vec::new(),
-                alphabet: vec![0],
-            };
-        };
-        let common_len = first
-            .iter()
-            .zip(last.iter())
-            .take_while(|(a, b)| a == b)
-            .count();
-        let mut is_used = [false; 256];
-        for byte in ends.iter().flat_map(|end| &end[common_len..]) {
-            let kind = match byte {
-                b'0'..=b'9' => b'0'..=b'9',
-                b'a'..=b'f' => b'a'..=b'f',
-                b'g'..=b'z' => b'a'..=b'z',
-                b'A'..=b'F' => b'A'..=b'F',
-                b'G'..=b'Z' => b'A'..=b'Z',
-                b' '..=b'~' => *byte..=*byte,
-                _ => 0..=255,
-            };
-            for used in kind {
-                is_used[used as usize] = true;
-            }
-        }
-        let alphabet: Vec<u8> = (0..=255).filter(|&byte| is_used[byte as usize]).collect();
-        let lowest = first.get(common_len).copied().unwrap_or(0);
-        let highest = last.get(common_len).copied().unwrap_or(0);
-        Spread {
-            common: first[..common_len].to_vec(),
-            first_bytes: (lowest..=highest)
-                .filter(|&byte| is_used[byte as usize])
-                .collect(),
-            alphabet,
-        }
-    }
-
-    /// A random place among the elements.
-    fn place(&self, rng: &mut Rng) -> Vec<u8> {
-        let mut place = self.common.clone();
-        for alphabet in std::iter::once(&self.first_bytes)
-            .chain(std::iter::repeat_n(&self.alphabet, Spread::RANDOM_BYTES))
-        {
-            if !alphabet.is_empty() {
-                place.push(alphabet[rng.below(alphabet.len() as u64) as usize]);
-            }
-        }
-        place
-    }
-
-    /// An element near a random place.
-    fn seek(
-        &self,
-        store: &mut Store<'_>,
-        elements: &Elements,
-        rng: &mut Rng,
-    ) -> Run<Option<Member>> {
-        let skipped = rng.below(Spread::SKIPPED_MAX) as usize;
-        let whole = ScanRequest::prefix(Cf::Default, elements.prefix());
-        let mut lower = elements.prefix().to_vec();
-        lower.extend_from_slice(&self.place(rng));
-        let upwards = ScanRequest {
-            lower,
-            ..whole.clone()
-        };
-        match nth(store, elements, upwards, skipped)? {
-            Some(member) => Ok(Some(member)),
-            // Too near the end: count from there.
-            None => nth(store, elements, whole.reversed(), skipped),
-        }
-    }
-}
-
 /// What a deletion did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Removed {
@@ -407,3 +293,6 @@ pub fn delete<'n>(
     store.put_meta(key, &meta.header, &meta.rest);
     Ok(removed)
 }
+
+#[cfg(test)]
+mod tests;

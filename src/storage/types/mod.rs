@@ -8,4 +8,5 @@ pub mod score;
 pub mod set;
 pub mod set_algebra;
 pub mod string;
+pub mod whole;
 pub mod zset;

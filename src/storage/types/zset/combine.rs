@@ -60,6 +60,7 @@ impl Source {
             Some(Type::Zset) | None => false,
             Some(_) => return Err(WRONG_TYPE.into()),
         };
+        store.looked_up(key, header.is_some());
         Ok(Source {
             weight: 1.0,
             len: header.as_ref().map_or(0, |header| header.size),

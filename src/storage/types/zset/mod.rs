@@ -15,7 +15,7 @@
 pub mod combine;
 pub mod walk;
 
-use super::members::{self, Draw, Member, Page};
+use super::members::{self, Draw, Page};
 use super::score::{self, encode};
 use crate::command::context::Rng;
 use crate::command::halt::{Halt, Run};
@@ -57,6 +57,13 @@ impl<'k> Zset<'k> {
             rest: meta.rest,
             announced: false,
         }))
+    }
+
+    /// The same for a command that only reads, which counts as a hit or a miss.
+    pub fn open_to_read(store: &mut Store<'_>, key: &'k [u8]) -> Run<Option<Zset<'k>>> {
+        let found = Zset::open(store, key)?;
+        store.looked_up(key, found.is_some());
+        Ok(found)
     }
 
     /// An empty sorted set that is to be at `key`, in place of whatever is there. Nothing is written yet.
@@ -166,22 +173,26 @@ impl<'k> Zset<'k> {
             .collect()
     }
 
-    /// Members in the order of their bytes, a page at a time, as [`members::page`] gives them: the page, and its last
-    /// member when more are to come.
+    /// Appends a page of members in the order of their bytes to `members`, as [`members::page`] gives them. Gives the
+    /// last one when more are to come.
     pub fn page(
         &self,
         store: &mut Store<'_>,
         page: &Page<'_>,
-    ) -> Run<(Vec<Scored>, Option<Box<[u8]>>)> {
-        let mut entries: Vec<Member> = Vec::new();
-        let next = members::page(store, self.key, &self.header, page, |member, value| {
-            entries.push((member.into(), value.into()));
-        })?;
-        let members = entries
-            .into_iter()
-            .map(|(member, value)| Ok((member, decode(&value)?)))
-            .collect::<Run<_>>()?;
-        Ok((members, next))
+        members: &mut Vec<Scored>,
+    ) -> Run<Option<Box<[u8]>>> {
+        let mut corrupted = None;
+        let next = members::page(
+            store,
+            self.key,
+            &self.header,
+            page,
+            |member, value| match decode(value) {
+                Ok(score) => members.push((member.into(), score)),
+                Err(halt) => corrupted = Some(halt),
+            },
+        )?;
+        corrupted.map_or(Ok(next), Err)
     }
 
     fn put(&mut self, store: &mut Store<'_>, member: &[u8], score: f64) {
