@@ -15,6 +15,7 @@ use super::manifest::{self, Manifest, ManifestError};
 use super::options::OpenOptions;
 use super::seq::Seq;
 use super::survey::{self, WalError};
+use super::wal::Damage;
 
 /// What is in a database directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +78,7 @@ pub fn inspect(db_dir: &Path, options: &OpenOptions) -> Result<Found, OpenError>
                 what: damage.to_string(),
             });
         }
-        Err(ManifestError::Io { path, error }) => return Err(io_error(&path, &error)),
+        Err(ManifestError::Io { path, error }) => return Err(io_error("read", &path, &error)),
         Err(ManifestError::Unknown { tag }) => {
             log::warn!(
                 "the MANIFEST holds an edit of kind {tag}, which is not known here; RocksDB judges it alone"
@@ -101,11 +102,13 @@ fn has_database(db_dir: &Path) -> Result<bool, OpenError> {
     let entries = match fs::read_dir(db_dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(io_error(db_dir, &error)),
+        Err(error) => return Err(io_error("read", db_dir, &error)),
     };
     let mut remains = None;
     for entry in entries {
-        let name = entry.map_err(|error| io_error(db_dir, &error))?.file_name();
+        let name = entry
+            .map_err(|error| io_error("read", db_dir, &error))?
+            .file_name();
         let name = name.to_string_lossy();
         if name == "CURRENT" {
             return Ok(true);
@@ -142,15 +145,21 @@ fn inspect_logs(
     let first_live = manifest.map_or(0, Manifest::first_live_log);
     let survey = match survey::survey(db_dir, first_live) {
         Ok(survey) => survey,
-        Err(WalError::Io { path, error }) => return Err(io_error(&path, &error)),
-        Err(WalError::Damaged(damage)) if options.accept_wal_loss => {
-            log::warn!("{damage}; opening all the same, what comes after it is given up");
-            return Ok(None);
-        }
-        Err(WalError::Damaged(damage)) => {
+        Err(WalError::Io { path, error }) => return Err(io_error("read", &path, &error)),
+        Err(WalError::Damaged(damage) | WalError::Endless(damage)) if !options.accept_wal_loss => {
             return Err(OpenError::Damaged {
                 what: damage.to_string(),
             });
+        }
+        Err(WalError::Damaged(damage)) => {
+            log::warn!("{damage}; opening all the same, what comes after it is given up");
+            return Ok(None);
+        }
+        Err(WalError::Endless(damage)) => {
+            log::warn!("{damage}; opening all the same, what comes after it is set aside");
+            cut_off(&damage, &options.dir)
+                .map_err(|error| io_error("set aside the end of", &damage.path, &error))?;
+            return Ok(None);
         }
     };
     if let Some(torn) = &survey.torn {
@@ -182,6 +191,20 @@ fn inspect_logs(
         None if survey.records_count == 0 => Ok(Some(manifest.last_seq)),
         None => Ok(None),
     }
+}
+
+/// Keeps a copy of a damaged log in `dir`, and cuts the log off within the header of the damaged record, where RocksDB
+/// takes it for one that a crash cut off.
+fn cut_off(damage: &Damage, dir: &Path) -> io::Result<()> {
+    let name = damage
+        .path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
+    fs::copy(&damage.path, dir.join(format!("damaged-{name}")))?;
+    let log = fs::OpenOptions::new().write(true).open(&damage.path)?;
+    log.set_len(damage.offset + 3)?;
+    log.sync_all()
 }
 
 /// Checks that every family has, or will get, the id that records use.
@@ -226,8 +249,8 @@ fn check_families(manifest: &Manifest, last_seq: Option<Seq>) -> Result<(), Open
     Ok(())
 }
 
-fn io_error(path: &Path, error: &io::Error) -> OpenError {
+fn io_error(verb: &str, path: &Path, error: &io::Error) -> OpenError {
     OpenError::Io {
-        what: format!("cannot read {}: {error}", path.display()),
+        what: format!("cannot {verb} {}: {error}", path.display()),
     }
 }

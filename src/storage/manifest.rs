@@ -150,12 +150,14 @@ fn read_edits(file: File, number: u64, path: &Path) -> Result<Manifest, Manifest
                 record_offset,
                 offset,
                 what,
+                is_endless,
             } => {
                 let file = File::open(path).map_err(io_error)?;
-                return match wal::whole_fragment_behind(file, offset, number).map_err(io_error)? {
-                    Some(_) => Err(damaged(record_offset, what)),
-                    None => Ok(manifest),
-                };
+                let behind = wal::whole_fragment_behind(file, offset, number).map_err(io_error)?;
+                if is_endless || behind.is_some() {
+                    return Err(damaged(record_offset, what));
+                }
+                return Ok(manifest);
             }
         }
     }

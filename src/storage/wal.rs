@@ -68,6 +68,10 @@ pub enum Step {
         offset: u64,
         /// What is wrong.
         what: &'static str,
+        /// The record is of a kind that its log cannot hold. No crash leaves that behind, and RocksDB 11.8 does not come
+        /// back from reading it, in any recovery mode (measured; `db/log_reader.cc` answers a recyclable record in a log
+        /// that is not recycled with "bad record", and meets it again).
+        is_endless: bool,
     },
 }
 
@@ -82,6 +86,10 @@ pub struct LogReader<R> {
     position: usize,
     at_end: bool,
     compressed: bool,
+    /// A record was read.
+    began: bool,
+    /// The log began with a recyclable fragment: its file was used before.
+    recycled: bool,
 }
 
 /// A checked fragment's kind; its payload is a range of the block.
@@ -107,6 +115,7 @@ enum Fragment {
     Broken {
         offset: u64,
         what: &'static str,
+        is_endless: bool,
     },
 }
 
@@ -121,6 +130,8 @@ impl<R: Read> LogReader<R> {
             position: 0,
             at_end: false,
             compressed: false,
+            began: false,
+            recycled: false,
         }
     }
 
@@ -144,14 +155,20 @@ impl<R: Read> LogReader<R> {
                             record_offset,
                             offset: self.offset(),
                             what: "the last record is cut off",
+                            is_endless: false,
                         },
                     });
                 }
-                Fragment::Broken { offset, what } => {
+                Fragment::Broken {
+                    offset,
+                    what,
+                    is_endless,
+                } => {
                     return Ok(Step::Broken {
                         record_offset: started.unwrap_or(offset),
                         offset,
                         what,
+                        is_endless,
                     });
                 }
             };
@@ -172,6 +189,7 @@ impl<R: Read> LogReader<R> {
                         record_offset,
                         offset,
                         what: "a record has no end",
+                        is_endless: false,
                     });
                 }
                 (FragmentKind::Middle | FragmentKind::Last, None) => {
@@ -179,6 +197,7 @@ impl<R: Read> LogReader<R> {
                         record_offset: offset,
                         offset,
                         what: "a record has no beginning",
+                        is_endless: false,
                     });
                 }
             }
@@ -193,6 +212,7 @@ impl<R: Read> LogReader<R> {
                 } else {
                     batch_head(&head)
                 };
+                self.began = true;
                 return Ok(Step::Record(RecordHead {
                     offset: started.unwrap_or(offset),
                     bytes,
@@ -220,6 +240,7 @@ impl<R: Read> LogReader<R> {
                 return Ok(Fragment::Broken {
                     offset: self.offset(),
                     what: "the last record's header is cut off",
+                    is_endless: false,
                 });
             }
             if short_block || self.at_end || !self.next_block()? {
@@ -228,6 +249,16 @@ impl<R: Read> LogReader<R> {
             return self.fragment();
         }
         let offset = self.offset();
+        if is_recyclable(self.block[self.position + 6]) {
+            if self.began && !self.recycled {
+                return Ok(Fragment::Broken {
+                    offset,
+                    what: "a record is of a kind that its log does not hold",
+                    is_endless: true,
+                });
+            }
+            self.recycled = true;
+        }
         match parse_fragment(&self.block[self.position..], self.log_number) {
             Ok(Parsed { kind, payload, end }) => {
                 let start = self.position;
@@ -238,7 +269,11 @@ impl<R: Read> LogReader<R> {
                     payload: start + payload.start..start + payload.end,
                 })
             }
-            Err(what) => Ok(Fragment::Broken { offset, what }),
+            Err(what) => Ok(Fragment::Broken {
+                offset,
+                what,
+                is_endless: false,
+            }),
         }
     }
 
@@ -264,6 +299,11 @@ pub(super) fn batch_head(head: &[u8]) -> Option<(Seq, u32)> {
     ))
 }
 
+/// Whether a fragment with this tag names its log, so that it is told from what an earlier use left in the file.
+fn is_recyclable(tag: u8) -> bool {
+    matches!(tag, 5..=8 | 11 | 131)
+}
+
 struct Parsed {
     kind: FragmentKind,
     payload: Range<usize>,
@@ -278,7 +318,7 @@ fn parse_fragment(bytes: &[u8], log_number: u64) -> Result<Parsed, &'static str>
     if tag == 0 && length == 0 {
         return Err("there are zeros where a record should begin");
     }
-    let recyclable = matches!(tag, 5..=8 | 11 | 131);
+    let recyclable = is_recyclable(tag);
     let header = if recyclable {
         RECYCLABLE_HEADER_BYTES
     } else {

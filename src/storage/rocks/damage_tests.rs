@@ -243,6 +243,44 @@ fn damage_may_be_accepted_and_then_costs_only_what_comes_after_it() {
     assert_eq!(readable(&open_at(dir.path())), Ok(FLUSHED + 12));
 }
 
+/// RocksDB reads a record of a kind that its log cannot hold again and again, in every recovery mode.
+#[test]
+fn a_record_that_rocksdb_would_read_for_ever_never_reaches_it() {
+    for record in [12, (RECORDS - FLUSHED - 1) as usize] {
+        let dir = crashed();
+        let (log, offsets) = live_log(dir.path());
+        let mut bytes = fs::read(&log).unwrap();
+        bytes[offsets[record] as usize + 6] ^= 4;
+        fs::write(&log, &bytes).unwrap();
+        let error = refusal(&OpenOptions::new(dir.path()));
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+        let options = OpenOptions {
+            accept_wal_loss: true,
+            ..OpenOptions::new(dir.path())
+        };
+        let kept = FLUSHED + record as u32;
+        assert_eq!(readable(&Rocks::open(&options).unwrap()), Ok(kept));
+        let name = log.file_name().unwrap().to_string_lossy();
+        let aside = dir.path().join(format!("damaged-{name}"));
+        assert!(fs::read(aside).unwrap() == bytes, "the damaged log is kept");
+        assert_eq!(readable(&open_at(dir.path())), Ok(kept));
+    }
+    let dir = crashed();
+    let manifest = fs::read_to_string(db_dir(dir.path()).join("CURRENT")).unwrap();
+    let manifest = db_dir(dir.path()).join(manifest.trim());
+    let bytes = fs::read(&manifest).unwrap();
+    let mut reader = LogReader::new(&bytes[..], 1);
+    let mut last = 0;
+    while let Step::Record(record) = reader.step(|_| {}).unwrap() {
+        last = record.offset as usize;
+    }
+    let mut flipped = bytes.clone();
+    flipped[last + 6] ^= 4;
+    fs::write(&manifest, flipped).unwrap();
+    let error = refusal(&OpenOptions::new(dir.path()));
+    assert!(error.to_string().contains("MANIFEST-"), "{error}");
+}
+
 #[test]
 fn a_log_that_ends_before_what_was_synced_is_refused() {
     let dir = crashed();

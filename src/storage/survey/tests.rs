@@ -30,7 +30,7 @@ impl Logs {
 
     fn survey(&self) -> Result<Survey, String> {
         survey(self.dir.path(), 0).map_err(|error| match error {
-            WalError::Damaged(damage) => damage.to_string(),
+            WalError::Damaged(damage) | WalError::Endless(damage) => damage.to_string(),
             WalError::Io { error, .. } => error.to_string(),
         })
     }
@@ -88,6 +88,17 @@ fn a_flip_in_the_middle_is_damage() {
     let error = logs.survey().unwrap_err();
     assert!(
         error.contains("000004.log at offset 67: a record does not match its checksum"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_record_of_an_impossible_kind_is_damage_even_at_the_end() {
+    let logs = Logs::new(&[(4, &[(1, 1), (2, 1)])]);
+    logs.change(4, |bytes| bytes[RECORD_BYTES + 6] ^= 4);
+    let error = logs.survey().unwrap_err();
+    assert!(
+        error.contains("at offset 67: a record is of a kind"),
         "{error}"
     );
 }
