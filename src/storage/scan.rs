@@ -326,6 +326,30 @@ mod tests {
     }
 
     #[test]
+    fn nothing_depends_on_a_record_without_a_change() {
+        let mut bench = Bench::new();
+        bench.view.put(Cf::Default, b"a", b"");
+        bench.commit();
+        let committed = bench.view.newest_group();
+        // What a command that changes nothing after all leaves behind.
+        bench.view.log_data(b"4");
+        bench.view.begin_command();
+        assert_eq!(
+            scanned(&mut bench, &ScanRequest::prefix(Cf::Default, b"")),
+            "a"
+        );
+        assert!(bench.view.dependency() <= committed);
+        assert_eq!(bench.view.newest_group(), committed);
+        bench.view.put(Cf::Default, b"b", b"");
+        bench.view.begin_command();
+        assert_eq!(
+            scanned(&mut bench, &ScanRequest::prefix(Cf::Default, b"")),
+            "ab"
+        );
+        assert!(bench.view.dependency() > committed);
+    }
+
+    #[test]
     fn a_range_cut_at_its_limit_goes_on_where_changes_hide_what_was_read() {
         let mut bench = Bench::new();
         for key in [b"a", b"b", b"c", b"d", b"e"] {

@@ -191,7 +191,8 @@ impl View {
             .iter()
             .map(|(id, record)| (*id, record))
             .chain(std::iter::once((self.open_id, &self.open)))
-            .filter(|(_, record)| !record.is_empty())
+            // LogData alone is never committed: a reply that waited for it would wait for somebody else's write.
+            .filter(|(_, record)| record.has_changes())
             .map(|(id, _)| id)
             .last();
         if let Some(id) = touched {
@@ -402,12 +403,12 @@ impl View {
         self.committed
     }
 
-    /// The newest group that holds anything, open or handed over; what a message about everything so far depends on.
+    /// The newest group that holds a change, open or handed over; what a message about everything so far depends on.
     pub fn newest_group(&self) -> GroupId {
-        if self.open.is_empty() {
-            GroupId(self.open_id.0 - 1)
-        } else {
+        if self.open.has_changes() {
             self.open_id
+        } else {
+            GroupId(self.open_id.0 - 1)
         }
     }
 
