@@ -133,9 +133,9 @@ settings! {
         OnlyDefault("sockets are not marked");
     "tls-port": tls_port: u16 = 0, int(0, 65535), AtStart, OnlyDefault("TLS is not in this build yet");
     "enable-protected-configs": enable_protected_configs: &'static str = "no", OneOf(&["no", "yes", "local"]),
-        AtStart, OnlyDefault("dir cannot change under an open database");
+        AtStart, Unused("dir cannot change under an open database");
     "enable-module-command": enable_module_command: &'static str = "no", OneOf(&["no", "yes", "local"]), AtStart,
-        OnlyDefault(MODULES);
+        Unused(MODULES);
     "aclfile": aclfile: Vec<u8> = Vec::new(), Text, AtStart,
         OnlyDefault("users are not in this build yet: requirepass is the one password");
     "acllog-max-len": acllog_max_len: u64 = 128, int(0, i64::MAX), Live,

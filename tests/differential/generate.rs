@@ -13,6 +13,7 @@ pub struct Book {
     blocking: Chapter,
     blocking_in_multi: Chapter,
     subscriber: Chapter,
+    without: Without,
 }
 
 /// Templates with the sum of their weights.
@@ -22,8 +23,12 @@ struct Chapter {
 }
 
 impl Chapter {
-    fn read(lines: &[&str]) -> Chapter {
-        let templates: Vec<Template> = lines.iter().map(|line| Template::parse(line)).collect();
+    fn read(lines: &[&str], without: &Without) -> Chapter {
+        let templates: Vec<Template> = lines
+            .iter()
+            .filter(|line| !without.is_in(line))
+            .map(|line| Template::parse(line))
+            .collect();
         let weight = templates.iter().map(|template| template.weight).sum();
         Chapter { templates, weight }
     }
@@ -41,17 +46,43 @@ impl Chapter {
 }
 
 impl Book {
-    /// Reads every template; panics on a malformed one.
-    pub fn read() -> Book {
+    /// Reads every template that names no command of `without`; panics on a malformed one.
+    pub fn read(without: Without) -> Book {
         Book {
             families: FAMILIES
                 .iter()
-                .map(|family| (family, Chapter::read(family.templates)))
+                .map(|family| (family, Chapter::read(family.templates, &without)))
+                .filter(|(_, chapter)| chapter.weight > 0)
                 .collect(),
-            blocking: Chapter::read(BLOCKING),
-            blocking_in_multi: Chapter::read(BLOCKING_IN_MULTI),
-            subscriber: Chapter::read(SUBSCRIBER),
+            blocking: Chapter::read(BLOCKING, &without),
+            blocking_in_multi: Chapter::read(BLOCKING_IN_MULTI, &without),
+            subscriber: Chapter::read(SUBSCRIBER, &without),
+            without,
         }
+    }
+}
+
+/// Commands that are not sent, to look at the others while these are known to differ.
+#[derive(Clone, Debug, Default)]
+pub struct Without(Vec<String>);
+
+impl Without {
+    /// The names in `DIFF_WITHOUT`, separated by commas.
+    pub fn from_env() -> Without {
+        let names = std::env::var("DIFF_WITHOUT").unwrap_or_default();
+        Without(
+            names
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .map(str::to_ascii_uppercase)
+                .collect(),
+        )
+    }
+
+    /// Whether `line` has one of the names among its words.
+    pub fn is_in(&self, line: &str) -> bool {
+        line.split_whitespace()
+            .any(|word| self.0.iter().any(|name| name == word))
     }
 }
 
@@ -86,8 +117,9 @@ impl<'a> Generator<'a> {
                 bytes: self.rng.pick(RAW).to_vec(),
             },
             46..54 => self.scan(),
-            54..62 => self.dump_restore(),
-            62..64 => self.blocked(),
+            54..62 if !self.book.without.is_in("DUMP RESTORE") => self.dump_restore(),
+            // INFO says when all clients block.
+            62..64 if !self.book.without.is_in("INFO SORT") => self.blocked(),
             64..66 => Step::Expires {
                 db: self.rng.below(2),
                 key: self.draw("k"),
