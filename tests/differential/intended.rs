@@ -51,15 +51,6 @@ pub const INTENDED: &[Intended] = &[
         },
     },
     Intended {
-        what: "a score of minus zero",
-        reason: "Redis forgets the sign while the set is small and keeps it when it is large; here it is always zero",
-        applies: |exchange| {
-            let name = exchange.args[0].to_ascii_uppercase();
-            (name.starts_with(b"Z") || name.starts_with(b"BZ"))
-                && without_minus_zero(&exchange.ours) == without_minus_zero(&exchange.theirs)
-        },
-    },
-    Intended {
         what: "ROLE's offset",
         reason: "a sequence number of RocksDB, which moves with every write, also without replicas",
         applies: |exchange| match (&exchange.ours, &exchange.theirs) {
@@ -95,6 +86,15 @@ pub const INTENDED: &[Intended] = &[
         reason: "the version of Redis whose behaviour is offered need not be the oracle's",
         applies: |exchange| {
             is(exchange, "HELLO", None) && hello_equal(&exchange.ours, &exchange.theirs)
+        },
+    },
+    Intended {
+        what: "a score of minus zero",
+        reason: "Redis forgets the sign while the set is small and keeps it when it is large; here it is always zero",
+        applies: |exchange| {
+            let name = exchange.args[0].to_ascii_uppercase();
+            (name.starts_with(b"Z") || name.starts_with(b"BZ"))
+                && without_minus_zero(&exchange.ours) == without_minus_zero(&exchange.theirs)
         },
     },
 ];

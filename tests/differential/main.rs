@@ -3,7 +3,6 @@
 //!
 //! The seed is printed. `DIFF_SEED=n` replays a run, `DIFF_COMMANDS=n` makes it longer or shorter, `DIFF_KEEP_GOING=n` goes
 //! on after a difference and reports up to n of them, `DIFF_TALLY=1` prints how often each command was compared.
-//! `DIFF_WITHOUT=SORT,MEMORY` leaves out steps with these commands, for work on one thing while another is known to differ.
 //! `DIFF_STRICT=1` allows no intended difference: so redis-server is compared with itself
 //! (`STILLPOINT_TEST_BIN=redis-server DIFF_STRICT=1`), which must show none at all.
 //!
@@ -152,29 +151,11 @@ fn episode(book: &Book, seed: u64, done: &mut u64) -> Vec<Step> {
     let mut count = 0;
     while count < EPISODE_COMMANDS {
         let step = generator.next();
-        if is_left_out(&step) {
-            continue;
-        }
         count += step.commands().len().max(1) as u64;
         steps.push(step);
     }
     *done += count;
     steps
-}
-
-/// Whether DIFF_WITHOUT names a command of `step`.
-fn is_left_out(step: &Step) -> bool {
-    let Ok(without) = std::env::var("DIFF_WITHOUT") else {
-        return false;
-    };
-    let named = |name: &[u8]| {
-        without
-            .split(',')
-            .any(|left_out| name.eq_ignore_ascii_case(left_out.as_bytes()))
-    };
-    // Blocking is waited for with INFO.
-    step.commands().iter().any(|args| named(&args[0]))
-        || matches!(step, Step::Blocked { .. }) && named(b"INFO")
 }
 
 /// The error text, or the first character of what else it is.

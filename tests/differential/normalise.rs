@@ -132,8 +132,11 @@ fn defined_by_sort(args: &Args, before: Option<&Exchange>) -> Defined {
         .and_then(|at| lower.get(at + 1));
     let unsorted = by.is_some_and(|pattern| !pattern.contains(&b'*'));
     let gets = lower.iter().filter(|arg| *arg == b"get").count().max(1);
-    let type_before = before
-        .filter(|before| before.args.len() == 2 && before.args[0].eq_ignore_ascii_case(b"TYPE"));
+    let type_before = before.filter(|before| {
+        before.args.len() == 2
+            && before.args[0].eq_ignore_ascii_case(b"TYPE")
+            && before.args.get(1) == args.get(1)
+    });
     match type_before.map(|before| before.theirs == Value::simple("set")) {
         _ if !unsorted => Defined::Exactly,
         Some(false) => Defined::Exactly,
