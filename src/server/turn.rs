@@ -99,7 +99,11 @@ impl Server {
                 ticket,
                 pinned,
             } => {
-                let outdated = self.node.view.is_outdated(&pinned);
+                // Each is asked, for the question ends the watch over its range.
+                let view = &mut self.node.view;
+                let outdated = pinned
+                    .iter()
+                    .fold(false, |any, pinned| view.is_outdated(pinned) || any);
                 dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated);
             }
             LoopEvent::ScanFailed {
