@@ -103,8 +103,9 @@ impl Server {
                 let view = &mut self.node.view;
                 let outdated = pinned
                     .iter()
-                    .fold(false, |any, pinned| view.is_outdated(pinned) || any);
-                dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated);
+                    .filter(|pinned| view.is_outdated(pinned))
+                    .count();
+                dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated > 0);
             }
             LoopEvent::ScanFailed {
                 client,
