@@ -13,6 +13,7 @@ use crate::clock::{MonoMs, Turn};
 use crate::error::ReplyError;
 use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
+use crate::storage::scan::Pinned;
 use crate::storage::store::Store;
 
 /// Restarts on a worker's outdated answer after which a command finishes on what it has.
@@ -100,11 +101,11 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     }
     node.stamp();
     // A worker's answer belongs to the time at which it was asked for; everything else happens now.
-    let turn = if parked.pinned.is_some() {
-        parked.turn
-    } else {
-        node.turn
-    };
+    let has_answer = parked
+        .extra
+        .as_ref()
+        .is_some_and(|extra| !extra.pinned.is_empty());
+    let turn = if has_answer { parked.turn } else { node.turn };
     let evaluation = Evaluation {
         turn,
         seed: parked.seed,
@@ -228,8 +229,8 @@ fn run(
     };
     let mut reply = node_reply(&mut node.scratch, client.proto);
     let mark = node.view.begin_command();
-    if let Some(pinned) = parked.as_mut().and_then(|parked| parked.pinned.take()) {
-        node.view.pinned.push(*pinned);
+    if let Some(extra) = parked.as_mut().and_then(|parked| parked.extra.as_mut()) {
+        node.view.pinned = std::mem::take(&mut extra.pinned);
     }
     let noted = (
         node.changes.keys.len(),
@@ -243,7 +244,7 @@ fn run(
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     let took_us = node.stamp().saturating_sub(began_us);
-    node.view.pinned.clear();
+    let pinned = std::mem::take(&mut node.view.pinned);
     match result {
         Ok(()) => {
             node.stats.executed(command, took_us, false);
@@ -266,7 +267,7 @@ fn run(
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
-            return wait_for(node, key, parked, ticket, wait);
+            return wait_for(node, key, parked, ticket, wait, pinned);
         }
     }
     if let Some(parked) = &parked {
@@ -370,7 +371,6 @@ fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Par
         on_timeout: None,
         deadline: None,
         keys: Vec::new(),
-        pinned: None,
         extra: None,
     }
 }
@@ -382,6 +382,7 @@ fn wait_for(
     mut parked: Parked,
     ticket: Option<Ticket>,
     wait: Wait,
+    pinned: Vec<Pinned>,
 ) {
     match wait {
         Wait::Keys(KeyWait {
@@ -399,10 +400,16 @@ fn wait_for(
         }
         Wait::Scan(request) => {
             let ticket = park(node, key, parked, ticket, Reason::Worker);
+            // What was read before is read again with it: the command sees one state of the data, and needs all of it.
+            let requests = pinned
+                .into_iter()
+                .map(|pinned| pinned.request)
+                .chain([request])
+                .collect();
             node.requests.push(Request::Work(WorkerJob::Scan {
                 client: key,
                 ticket,
-                request,
+                requests,
             }));
         }
         Wait::KeyCount => {
@@ -463,7 +470,7 @@ pub fn worker_answered(
     node: &mut Node,
     key: ClientKey,
     ticket: Ticket,
-    pinned: crate::storage::scan::Pinned,
+    pinned: Vec<Pinned>,
     outdated: bool,
 ) {
     let Some(client) = node.clients.get_mut(key) else {
@@ -478,14 +485,14 @@ pub fn worker_answered(
     let extra = parked.extra.get_or_insert_default();
     if outdated && extra.worker_restarts < WORKER_RESTARTS_MAX {
         extra.worker_restarts += 1;
-        let request = pinned.request;
+        let requests = pinned.into_iter().map(|pinned| pinned.request).collect();
         node.requests.push(Request::Work(WorkerJob::Scan {
             client: key,
             ticket,
-            request,
+            requests,
         }));
         return;
     }
-    parked.pinned = Some(Box::new(pinned));
+    extra.pinned = pinned;
     node.waiting.make_due(ticket);
 }
