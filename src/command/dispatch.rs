@@ -5,7 +5,7 @@ use super::context::{ControlCtx, DataCtx, Rng};
 use super::gate::{self, Candidate, Verdict};
 use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
-use super::table::{self, Command};
+use super::table::Command;
 use super::{monitor, transactions};
 use crate::client::waiting::{Reason, Ticket};
 use crate::client::{ClientKey, Parked, ReplyMode, State};
@@ -36,7 +36,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
             client.reply_mode = ReplyMode::On;
         }
     }
-    let command = match find(args) {
+    let command = match find(node, args) {
         Ok(command) => command,
         Err(error) => return reject(node, key, None, error),
     };
@@ -164,8 +164,8 @@ pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
 }
 
 /// The command that `args` name or, where it has subcommands and one is given, the subcommand.
-pub fn find(args: Args<'_>) -> Result<&'static Command, ReplyError> {
-    let Some(command) = table::lookup(args.at(0)) else {
+pub fn find(node: &Node, args: Args<'_>) -> Result<&'static Command, ReplyError> {
+    let Some(command) = node.renames.find(args.at(0)) else {
         return Err(unknown_command(args));
     };
     if command.subcommands.is_empty() || args.len() < 2 {

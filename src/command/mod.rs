@@ -17,6 +17,7 @@ pub mod monitor;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;
+pub mod rename;
 pub mod replication;
 pub mod server;
 pub mod set;

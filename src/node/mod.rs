@@ -16,6 +16,7 @@ use crate::client::{ClientKey, Clients};
 use crate::clock::{Clock, MonoMs, Turn};
 use crate::command::context::{DataSettings, EncodingThresholds, Rng};
 use crate::command::cursors::Cursors;
+use crate::command::rename::Renames;
 use crate::config::Config;
 use crate::error::ReplyError;
 use crate::pause::Pause;
@@ -69,6 +70,8 @@ pub struct Node {
     pub is_stalled: bool,
     /// The database is closed for the moment: data commands must wait.
     pub is_reopening: bool,
+    /// Commands under other names (`rename-command`).
+    pub renames: Renames,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
     pub key_counts: Option<KeyCounts>,

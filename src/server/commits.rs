@@ -6,10 +6,12 @@ use crate::client::ClientKey;
 use crate::client::waiting::Reason;
 use crate::error::ReplyError;
 use crate::storage::commit::{CommitEvent, Committer, GroupId, Submitted};
-use crate::storage::error::{CommitFailure, OpenError};
-use crate::storage::options::OpenOptions;
+use crate::storage::error::CommitFailure;
 use crate::storage::rocks::Rocks;
 use crate::storage::seq::Seq;
+
+/// How long reopening waits for the last reader of the old handle.
+const REOPEN_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 impl Server {
     /// Commits what the turn has written.
@@ -142,12 +144,13 @@ impl Server {
         log::warn!("reopening the database after the failed commit");
         self.node.is_reopening = true;
         let retired = committer.retire();
+        let committed = self.node.last_seq;
         self.workers.give(Job::new(move |sender| {
             retired.join();
-            let options = rocks.options().clone();
-            drop(rocks);
+            // Other workers may still read from their handles.
+            let result = rocks.reopen(committed, REOPEN_PATIENCE);
             sender.send(LoopEvent::Reopened(
-                open_when_free(&options).map_err(|error| error.to_string()),
+                result.map_err(|error| error.to_string()),
             ));
         }));
     }
@@ -181,19 +184,4 @@ impl Server {
             notify,
         )
     }
-}
-
-/// Opens a database again as soon as the last of its old handles is gone: other workers may still read from them.
-fn open_when_free(options: &OpenOptions) -> Result<Rocks, OpenError> {
-    const TRIES: u32 = 6000;
-    const BETWEEN: std::time::Duration = std::time::Duration::from_millis(10);
-    let mut result = Rocks::open(options);
-    for _ in 0..TRIES {
-        if !matches!(result, Err(OpenError::Locked { .. })) {
-            break;
-        }
-        std::thread::sleep(BETWEEN);
-        result = Rocks::open(options);
-    }
-    result
 }

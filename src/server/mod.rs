@@ -24,6 +24,7 @@ use crate::node::Node;
 use crate::reactor::{ConnToken, LoopSender, Mailbox, Reactor, Ready};
 use crate::storage::commit::Committer;
 use crate::storage::disk::DiskGauge;
+use crate::supervised::Supervisor;
 use workers::Workers;
 
 /// Everything of one server process.
@@ -45,6 +46,7 @@ pub struct Server {
     next_client_id: u64,
     disk: DiskGauge,
     log: Log,
+    supervisor: Supervisor,
     durable: durable::Durable,
     /// The durable state is newer than its file.
     durable_changed: bool,

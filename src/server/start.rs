@@ -9,6 +9,7 @@ use super::workers::Workers;
 use super::{Server, signals};
 use crate::clock::{Clock, SystemClock};
 use crate::command::context::{DataSettings, Rng};
+use crate::command::rename::Renames;
 use crate::config::Config;
 use crate::limits::READ_BYTES_PER_TURN_MAX;
 use crate::logging::Log;
@@ -19,6 +20,7 @@ use crate::storage::disk::DiskGauge;
 use crate::storage::keys::KeyCodec;
 use crate::storage::rocks::Rocks;
 use crate::storage::view::View;
+use crate::supervised::{State, Supervisor};
 
 /// Exit status: a start that did not come off (settings, sockets).
 pub const EXIT_START: i32 = 1;
@@ -74,7 +76,15 @@ impl Server {
         let workers = Workers::start(config.workers as usize, &sender)
             .map_err(|error| failure(EXIT_START, format!("no workers: {error}")))?;
         let disk = DiskGauge::new(config.disk_reserve);
-        let node = new_node(config, rocks.clone());
+        let supervisor = Supervisor::from_environment(config.supervised).map_err(|error| {
+            failure(
+                EXIT_START,
+                format!("no service manager to talk to: {error}"),
+            )
+        })?;
+        let renames =
+            Renames::new(&config.rename_commands).map_err(|text| failure(EXIT_START, text))?;
+        let node = new_node(config, rocks.clone(), renames);
         let mut server = Server {
             node,
             reactor,
@@ -91,6 +101,7 @@ impl Server {
             next_client_id: 0,
             disk,
             log,
+            supervisor,
             durable,
             durable_changed: false,
             exit: None,
@@ -100,11 +111,19 @@ impl Server {
         for listener in server.reactor.listeners() {
             log::info!("Ready to accept connections on {}", listener.local());
         }
+        server.tell_supervisor(State::Ready);
         Ok(server)
+    }
+
+    fn tell_supervisor(&self, state: State) {
+        if let Err(error) = self.supervisor.tell(state) {
+            log::warn!("the service manager cannot be told: {error}");
+        }
     }
 
     /// Commits and syncs what is left, closes the database, gives the status to exit with.
     fn stop(mut self, status: i32) -> i32 {
+        self.tell_supervisor(State::Stopping);
         self.reactor.close_listeners();
         if let Some(group) = self.node.view.close_group()
             && let Some(committer) = &mut self.committer
@@ -113,6 +132,8 @@ impl Server {
         }
         let synced = self.committer.take().map(|committer| committer.shutdown());
         self.workers.stop();
+        // In the log by now: the commit path drains before it ends.
+        self.node.view.drop_uncommitted();
         let closed = self
             .node
             .view
@@ -169,7 +190,7 @@ pub(super) fn wal_policy(setting: crate::config::WalSync) -> WalSync {
     }
 }
 
-fn new_node(config: Config, rocks: Rocks) -> Node {
+fn new_node(config: Config, rocks: Rocks, renames: Renames) -> Node {
     let clock = SystemClock::new();
     let started = clock.turn();
     let mut rng = Rng::new(seed());
@@ -208,6 +229,7 @@ fn new_node(config: Config, rocks: Rocks) -> Node {
         write_refusal: None,
         is_stalled: false,
         is_reopening: false,
+        renames,
         active_expire: true,
         key_counts: None,
         started,
@@ -234,13 +256,13 @@ fn seed() -> u64 {
 
 /// Opens the listeners that the settings ask for. A `bind` address that begins with `-` may be missing on this machine.
 fn listen(config: &Config, reactor: &mut Reactor) -> Result<(), StartError> {
-    if config.port != 0 {
+    if let Some(port) = config.tcp_port() {
         for bind in &config.bind {
             let (name, optional) = match bind.strip_prefix('-') {
                 Some(name) => (name, true),
                 None => (bind.as_str(), false),
             };
-            for addr in addresses(name, config.port)? {
+            for addr in addresses(name, port)? {
                 match Listener::tcp(addr, config.tcp_backlog)
                     .and_then(|listener| reactor.add_listener(listener))
                 {

@@ -65,6 +65,15 @@ pub enum ReopenError {
     Failed(OpenError),
 }
 
+impl std::fmt::Display for ReopenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ReopenError::InUse(_) => f.write_str("other threads still read from the database"),
+            ReopenError::Failed(error) => error.fmt(f),
+        }
+    }
+}
+
 /// Time between two looks at whether a database to be reopened is still in use.
 const REOPEN_POLL_INTERVAL: Duration = Duration::from_millis(1);
 
