@@ -109,7 +109,7 @@ impl Server {
         server.committer = Some(server.start_committer(rocks));
         server.write_pidfile()?;
         for listener in server.reactor.listeners() {
-            log::info!("ready to accept connections on {}", listener.local());
+            log::info!("Ready to accept connections on {}", listener.local());
         }
         server.tell_supervisor(State::Ready);
         Ok(server)
