@@ -59,7 +59,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
     if transactions::queue(node, key, command, args) {
         return;
     }
-    let turn = node.turn;
+    let turn = node.turn.at(node.stamp_us);
     let seed = node.rng.next_u64();
     run(
         node,
@@ -103,7 +103,7 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     let turn = if parked.pinned.is_some() {
         parked.turn
     } else {
-        node.turn
+        node.turn.at(node.stamp_us)
     };
     let evaluation = Evaluation {
         turn,
