@@ -237,8 +237,9 @@ fn run(
         node.changes.events.len(),
         node.changes.count,
     );
-    if !node.monitors.is_empty() {
-        monitor::feed(node, key, command, args);
+    // One that waited for keys was shown when it began to.
+    if !evaluation.resumed {
+        monitor::note(node, key, command, args);
     }
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
@@ -274,6 +275,7 @@ fn run(
         node.list_input(key);
     }
     let group = node.view.dependency();
+    node.deliver_noted(key, group);
     node.apply_changes(group);
     finish_reply(node, key, reply);
 }
@@ -389,6 +391,8 @@ fn wait_for(
             timeout_ms,
             on_timeout,
         }) => {
+            let group = node.view.dependency();
+            node.deliver_noted(key, group);
             if parked.on_timeout.is_none() {
                 parked.on_timeout = Some(on_timeout);
                 parked.deadline =
@@ -398,6 +402,7 @@ fn wait_for(
             park(node, key, parked, ticket, Reason::Keys);
         }
         Wait::Scan(request) => {
+            node.noted.clear();
             let ticket = park(node, key, parked, ticket, Reason::Worker);
             node.requests.push(Request::Work(WorkerJob::Scan {
                 client: key,
@@ -406,6 +411,7 @@ fn wait_for(
             }));
         }
         Wait::KeyCount => {
+            node.noted.clear();
             park(node, key, parked, ticket, Reason::Worker);
             node.requests.push(Request::Work(WorkerJob::CountKeys));
         }

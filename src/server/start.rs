@@ -202,6 +202,7 @@ fn new_node(config: Config, rocks: Rocks) -> Node {
         watches: Default::default(),
         pubsub: Default::default(),
         monitors: Vec::new(),
+        noted: Vec::new(),
         changes: Default::default(),
         cursors: Default::default(),
         stats: Default::default(),
