@@ -60,7 +60,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
     if transactions::queue(node, key, command, args) {
         return;
     }
-    let turn = node.turn;
+    let turn = node.turn.at(node.stamp_us);
     let seed = node.rng.next_u64();
     run(
         node,
@@ -105,7 +105,11 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         .extra
         .as_ref()
         .is_some_and(|extra| !extra.pinned.is_empty());
-    let turn = if has_answer { parked.turn } else { node.turn };
+    let turn = if has_answer {
+        parked.turn
+    } else {
+        node.turn.at(node.stamp_us)
+    };
     let evaluation = Evaluation {
         turn,
         seed: parked.seed,
@@ -238,8 +242,9 @@ fn run(
         node.changes.events.len(),
         node.changes.count,
     );
-    if !node.monitors.is_empty() {
-        monitor::feed(node, key, command, args);
+    // One that waited for keys was shown when it began to.
+    if !evaluation.resumed {
+        monitor::note(node, key, command, args);
     }
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
@@ -275,6 +280,7 @@ fn run(
         node.list_input(key);
     }
     let group = node.view.dependency();
+    node.deliver_noted(key, group);
     node.apply_changes(group);
     finish_reply(node, key, reply);
 }
@@ -390,6 +396,8 @@ fn wait_for(
             timeout_ms,
             on_timeout,
         }) => {
+            let group = node.view.dependency();
+            node.deliver_noted(key, group);
             if parked.on_timeout.is_none() {
                 parked.on_timeout = Some(on_timeout);
                 parked.deadline =
@@ -399,6 +407,7 @@ fn wait_for(
             park(node, key, parked, ticket, Reason::Keys);
         }
         Wait::Scan(request) => {
+            node.noted.clear();
             let ticket = park(node, key, parked, ticket, Reason::Worker);
             // What was read before is read again with it: the command sees one state of the data, and needs all of it.
             let requests = pinned
@@ -413,6 +422,7 @@ fn wait_for(
             }));
         }
         Wait::KeyCount => {
+            node.noted.clear();
             park(node, key, parked, ticket, Reason::Worker);
             node.requests.push(Request::Work(WorkerJob::CountKeys));
         }
