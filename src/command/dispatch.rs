@@ -343,8 +343,12 @@ fn node_reply(scratch: &mut Vec<u8>, proto: crate::resp::Proto) -> Reply {
 
 fn reject(node: &mut Node, key: ClientKey, command: Option<&'static Command>, error: ReplyError) {
     transactions::command_failed(node, key);
+    let mut error = error;
     if let Some(command) = command {
         node.stats.rejected(command);
+        if command.spec.name == "exec" {
+            error = transactions::exec_rejected(node, key, error);
+        }
     }
     node.stats.error(error.code());
     let Some(proto) = node.clients.get(key).map(|client| client.proto) else {

@@ -166,6 +166,20 @@ pub fn command_failed(node: &mut Node, key: ClientKey) {
     }
 }
 
+/// EXEC did not pass the checks: its transaction is over, and the error says so, but for one of cluster mode, as in Redis.
+pub fn exec_rejected(node: &mut Node, key: ClientKey, error: ReplyError) -> ReplyError {
+    if let Some(client) = node.clients.get_mut(key) {
+        client.transaction = None;
+    }
+    node.unwatch(key);
+    if error.code() == b"CROSSSLOT" {
+        return error;
+    }
+    let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
+    text.extend_from_slice(error.text().strip_prefix(b"ERR ").unwrap_or(error.text()));
+    ReplyError::new(text)
+}
+
 fn multi(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
     if ctx.session().transaction.is_some() {
         return Err(ReplyError::fixed("ERR MULTI calls can not be nested").into());
