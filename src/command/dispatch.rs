@@ -335,7 +335,7 @@ fn node_reply(scratch: &mut Vec<u8>, proto: crate::resp::Proto) -> Reply {
 }
 
 fn reject(node: &mut Node, key: ClientKey, command: Option<&'static Command>, error: ReplyError) {
-    transactions::command_failed(node, key);
+    let error = transactions::rejected(node, key, command, error);
     if let Some(command) = command {
         node.stats.rejected(command);
     }
