@@ -91,14 +91,14 @@ pub struct Parked {
     /// The end of its wait for keys, fixed when it first waited.
     pub deadline: Option<MonoMs>,
     pub keys: Vec<Box<[u8]>>,
-    /// What a worker has read for it.
-    pub pinned: Option<Box<Pinned>>,
     pub extra: Option<Box<ParkedExtra>>,
 }
 
 /// The rare part of a parked command.
 #[derive(Debug, Default)]
 pub struct ParkedExtra {
+    /// What a worker has read for it, all from one snapshot.
+    pub pinned: Vec<Pinned>,
     /// Times a worker's answer was outdated when it came.
     pub worker_restarts: u32,
     /// CLIENT UNBLOCK ... ERROR was asked for.

@@ -13,6 +13,7 @@ use crate::clock::{MonoMs, Turn};
 use crate::error::{ReplyError, printed};
 use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
+use crate::storage::scan::Pinned;
 use crate::storage::store::Store;
 
 /// Restarts on a worker's outdated answer after which a command finishes on what it has.
@@ -59,7 +60,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
     if transactions::queue(node, key, command, args) {
         return;
     }
-    let turn = node.turn;
+    let turn = node.turn.at(node.stamp_us);
     let seed = node.rng.next_u64();
     run(
         node,
@@ -100,10 +101,14 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     }
     node.stamp();
     // A worker's answer belongs to the time at which it was asked for; everything else happens now.
-    let turn = if parked.pinned.is_some() {
+    let has_answer = parked
+        .extra
+        .as_ref()
+        .is_some_and(|extra| !extra.pinned.is_empty());
+    let turn = if has_answer {
         parked.turn
     } else {
-        node.turn
+        node.turn.at(node.stamp_us)
     };
     let evaluation = Evaluation {
         turn,
@@ -233,8 +238,8 @@ fn run(
     };
     let mut reply = node_reply(&mut node.scratch, client.proto);
     let mark = node.view.begin_command();
-    if let Some(pinned) = parked.as_mut().and_then(|parked| parked.pinned.take()) {
-        node.view.pinned.push(*pinned);
+    if let Some(extra) = parked.as_mut().and_then(|parked| parked.extra.as_mut()) {
+        node.view.pinned = std::mem::take(&mut extra.pinned);
     }
     let noted = (
         node.changes.keys.len(),
@@ -242,13 +247,14 @@ fn run(
         node.changes.events.len(),
         node.changes.count,
     );
-    if !node.monitors.is_empty() {
-        monitor::feed(node, key, command, args);
+    // One that waited for keys was shown when it began to.
+    if !evaluation.resumed {
+        monitor::note(node, key, command, args);
     }
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     let took_us = node.stamp().saturating_sub(began_us);
-    node.view.pinned.clear();
+    let pinned = std::mem::take(&mut node.view.pinned);
     match result {
         Ok(()) => {
             node.stats.executed(command, took_us, false);
@@ -271,7 +277,7 @@ fn run(
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
-            return wait_for(node, key, parked, ticket, wait);
+            return wait_for(node, key, parked, ticket, wait, pinned);
         }
     }
     if let Some(parked) = &parked {
@@ -279,6 +285,7 @@ fn run(
         node.list_input(key);
     }
     let group = node.view.dependency();
+    node.deliver_noted(key, group);
     node.apply_changes(group);
     finish_reply(node, key, reply);
 }
@@ -375,7 +382,6 @@ fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Par
         on_timeout: None,
         deadline: None,
         keys: Vec::new(),
-        pinned: None,
         extra: None,
     }
 }
@@ -387,6 +393,7 @@ fn wait_for(
     mut parked: Parked,
     ticket: Option<Ticket>,
     wait: Wait,
+    pinned: Vec<Pinned>,
 ) {
     match wait {
         Wait::Keys(KeyWait {
@@ -394,6 +401,8 @@ fn wait_for(
             timeout_ms,
             on_timeout,
         }) => {
+            let group = node.view.dependency();
+            node.deliver_noted(key, group);
             if parked.on_timeout.is_none() {
                 parked.on_timeout = Some(on_timeout);
                 parked.deadline =
@@ -403,14 +412,22 @@ fn wait_for(
             park(node, key, parked, ticket, Reason::Keys);
         }
         Wait::Scan(request) => {
+            node.noted.clear();
             let ticket = park(node, key, parked, ticket, Reason::Worker);
+            // What was read before is read again with it: the command sees one state of the data, and needs all of it.
+            let requests = pinned
+                .into_iter()
+                .map(|pinned| pinned.request)
+                .chain([request])
+                .collect();
             node.requests.push(Request::Work(WorkerJob::Scan {
                 client: key,
                 ticket,
-                request,
+                requests,
             }));
         }
         Wait::KeyCount => {
+            node.noted.clear();
             park(node, key, parked, ticket, Reason::Worker);
             node.requests.push(Request::Work(WorkerJob::CountKeys));
         }
@@ -468,7 +485,7 @@ pub fn worker_answered(
     node: &mut Node,
     key: ClientKey,
     ticket: Ticket,
-    pinned: crate::storage::scan::Pinned,
+    pinned: Vec<Pinned>,
     outdated: bool,
 ) {
     let Some(client) = node.clients.get_mut(key) else {
@@ -483,14 +500,14 @@ pub fn worker_answered(
     let extra = parked.extra.get_or_insert_default();
     if outdated && extra.worker_restarts < WORKER_RESTARTS_MAX {
         extra.worker_restarts += 1;
-        let request = pinned.request;
+        let requests = pinned.into_iter().map(|pinned| pinned.request).collect();
         node.requests.push(Request::Work(WorkerJob::Scan {
             client: key,
             ticket,
-            request,
+            requests,
         }));
         return;
     }
-    parked.pinned = Some(Box::new(pinned));
+    extra.pinned = pinned;
     node.waiting.make_due(ticket);
 }

@@ -279,7 +279,8 @@ fn spublish(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
 }
 
 fn publish_to(ctx: &mut ControlCtx<'_>, kind: Kind, args: Args<'_>) -> Run {
-    let group = ctx.session().dependency.max(ctx.node.view.dependency());
+    // In a transaction it stands for all of it, also for what is written behind it.
+    let group = (!ctx.in_exec).then(|| ctx.session().dependency.max(ctx.node.view.dependency()));
     let receivers = ctx.node.publish(kind, args.at(1), args.at(2), group);
     ctx.reply.count(receivers);
     Ok(())

@@ -331,9 +331,7 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
         resumed: false,
     };
     let began_us = ctx.node.stamp();
-    if !ctx.node.monitors.is_empty() {
-        super::monitor::feed(ctx.node, ctx.client, queued.command, queued.args.as_args());
-    }
+    super::monitor::note(ctx.node, ctx.client, queued.command, queued.args.as_args());
     let args = queued.args.as_args();
     let result = dispatch::invoke(
         ctx.node,

@@ -12,11 +12,11 @@ use crate::storage::scan::Pinned;
 pub enum LoopEvent {
     /// From the flusher or the syncer.
     Commit(CommitEvent),
-    /// A range was read for a parked command, from a snapshot at this sequence number.
+    /// Ranges were read for a parked command.
     Scanned {
         client: ClientKey,
         ticket: Ticket,
-        pinned: Pinned,
+        pinned: Vec<Pinned>,
     },
     /// A read for a parked command failed.
     ScanFailed {

@@ -223,6 +223,7 @@ fn new_node(config: Config, rocks: Rocks, renames: Renames) -> Node {
         watches: Default::default(),
         pubsub: Default::default(),
         monitors: Vec::new(),
+        noted: Vec::new(),
         changes: Default::default(),
         cursors: Default::default(),
         stats: Default::default(),

@@ -99,8 +99,13 @@ impl Server {
                 ticket,
                 pinned,
             } => {
-                let outdated = self.node.view.is_outdated(&pinned);
-                dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated);
+                // Each is asked, for the question ends the watch over its range.
+                let view = &mut self.node.view;
+                let outdated = pinned
+                    .iter()
+                    .filter(|pinned| view.is_outdated(pinned))
+                    .count();
+                dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated > 0);
             }
             LoopEvent::ScanFailed {
                 client,

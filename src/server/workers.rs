@@ -90,11 +90,15 @@ impl Server {
             WorkerJob::Scan {
                 client,
                 ticket,
-                request,
+                requests,
             } => {
-                let since = self.node.view.watch_range(&request);
+                let view = &mut self.node.view;
+                let requests = requests
+                    .into_iter()
+                    .map(|request| (view.watch_range(&request), request))
+                    .collect();
                 self.workers.give(Job::new(move |sender| {
-                    sender.send(match scan::read_range(&rocks, request, since) {
+                    sender.send(match scan::read_ranges(&rocks, requests) {
                         Ok(pinned) => LoopEvent::Scanned {
                             client,
                             ticket,

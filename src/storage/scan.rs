@@ -1,7 +1,7 @@
 //! Scans over the view: uncommitted writes merged over what RocksDB, or a worker's snapshot of it, holds.
 
 use super::cf::Cf;
-use super::rocks::{Direction, KeyRange, Rocks, RocksIter, StoreError};
+use super::rocks::{Direction, KeyRange, Rocks, RocksIter, Snapshot, StoreError};
 use super::view::View;
 use crate::command::halt::{Halt, Run, Wait};
 use crate::limits::SCAN_ENTRIES_INLINE_MAX;
@@ -105,12 +105,27 @@ pub struct Pinned {
     pub entries: Vec<Entry>,
 }
 
-/// Reads a range whole from a snapshot of the database, on a worker.
-pub fn read_range(rocks: &Rocks, request: ScanRequest, number: u64) -> Result<Pinned, StoreError> {
+/// Reads ranges whole from one snapshot of the database, on a worker. Each comes with its number.
+pub fn read_ranges(
+    rocks: &Rocks,
+    requests: Vec<(u64, ScanRequest)>,
+) -> Result<Vec<Pinned>, StoreError> {
     let snapshot = rocks.snapshot();
+    requests
+        .into_iter()
+        .map(|(number, request)| read_range(rocks, &snapshot, request, number))
+        .collect()
+}
+
+fn read_range(
+    rocks: &Rocks,
+    snapshot: &Snapshot,
+    request: ScanRequest,
+    number: u64,
+) -> Result<Pinned, StoreError> {
     let range = request.key_range();
     let direction = request.direction();
-    let mut iter = rocks.iter(request.cf, range, direction, Some(&snapshot), false);
+    let mut iter = rocks.iter(request.cf, range, direction, Some(snapshot), false);
     let mut entries = Vec::new();
     while entries.len() < request.limit
         && let Some((key, value)) = iter.next()?
@@ -362,10 +377,11 @@ mod tests {
                 .values_up_to(3);
             request.reverse = reverse;
             let database = bench.view.database().expect("open").clone();
-            let pinned = read_range(&database, request.clone(), 1).expect("a range");
-            assert_eq!(pinned.entries.len(), 2);
-            assert!(pinned.entries.iter().all(|(_, value)| **value == *b"val"));
-            bench.view.pinned.push(pinned);
+            let pinned = read_ranges(&database, vec![(1, request.clone())]).expect("a range");
+            let entries = &pinned[0].entries;
+            assert_eq!(entries.len(), 2);
+            assert!(entries.iter().all(|(_, value)| **value == *b"val"));
+            bench.view.pinned = pinned;
             let mark = bench.view.begin_command();
             let hidden = if reverse { [b"e", b"d"] } else { [b"a", b"b"] };
             for key in hidden {

@@ -12,6 +12,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use super::cf::Cf;
 use super::commit::{Group, GroupId};
+use super::edges::Edges;
 use super::hot::HotCache;
 use super::record::{Found, Record, Savepoint};
 use super::rocks::Rocks;
@@ -30,6 +31,8 @@ pub struct View {
     rocks: Option<Rocks>,
     hasher: foldhash::fast::RandomState,
     cache: HotCache,
+    /// Where the score indexes of sorted sets begin and end; used by the sorted sets, kept true here.
+    pub(super) edges: Edges,
     pub(super) open: Record,
     open_id: GroupId,
     /// Closed records on their way to the disk, oldest first.
@@ -78,6 +81,7 @@ impl View {
             rocks: Some(rocks),
             hasher: foldhash::fast::RandomState::default(),
             cache: HotCache::new(cache_bytes_max),
+            edges: Edges::default(),
             open: Record::default(),
             open_id: GroupId(1),
             handed: VecDeque::new(),
@@ -114,6 +118,7 @@ impl View {
     /// The database is open again.
     pub fn set_database(&mut self, rocks: Rocks) {
         self.cache.clear();
+        self.edges.clear();
         self.rocks = Some(rocks);
     }
 
@@ -221,6 +226,9 @@ impl View {
             self.cache
                 .insert(cf, key, Some((head, tail)), hash, self.open_id);
         }
+        if cf == Cf::ZsetScore && !self.edges.is_empty() {
+            self.edges.written(key);
+        }
         self.consulted = self.open_id;
         if !self.watched.is_empty() {
             self.note_write(cf, key);
@@ -292,6 +300,8 @@ impl View {
         if mark.savepoint == self.open.savepoint() {
             return;
         }
+        // Entries whose deletion is taken back may lie outside what was learned since.
+        self.edges.clear();
         let View { open, cache, .. } = self;
         let range = open.undo(mark.savepoint, |(cf, key, hash)| {
             cache.remove(cf, key, hash)
@@ -418,6 +428,7 @@ impl View {
         self.open.clear();
         self.open_id = GroupId(self.open_id.0 + 1);
         self.cache.clear();
+        self.edges.clear();
         self.history.announced = false;
     }
 

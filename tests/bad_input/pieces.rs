@@ -103,7 +103,11 @@ fn interleaved_pieces_stay_apart() {
             let mut bytes = Vec::new();
             for round in 0..5 {
                 encode(
-                    &[format!("RPUSH"), format!("list{n}"), format!("{n}:{round}")],
+                    &[
+                        "RPUSH".to_string(),
+                        format!("list{n}"),
+                        format!("{n}:{round}"),
+                    ],
                     &mut bytes,
                 );
                 encode(

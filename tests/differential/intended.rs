@@ -162,6 +162,15 @@ pub const INTENDED: &[Intended] = &[
             is(exchange, "HELLO", None) && hello_equal(&exchange.ours, &exchange.theirs)
         },
     },
+    Intended {
+        what: "a score of minus zero",
+        reason: "Redis forgets the sign while the set is small and keeps it when it is large; here it is always zero",
+        applies: |exchange| {
+            let name = exchange.args[0].to_ascii_uppercase();
+            (name.starts_with(b"Z") || name.starts_with(b"BZ"))
+                && without_minus_zero(&exchange.ours) == without_minus_zero(&exchange.theirs)
+        },
+    },
 ];
 
 /// The intended difference that explains `exchange`, if one does.
@@ -203,6 +212,16 @@ pub fn hello_equal(ours: &Value, theirs: &Value) -> bool {
                 && std::mem::discriminant(ours) == std::mem::discriminant(theirs)
         }
         _ => false,
+    }
+}
+
+/// The reply with every score of minus zero made zero.
+fn without_minus_zero(value: &Value) -> Value {
+    match value {
+        Value::Bulk(text) if text == b"-0" => Value::bulk("0"),
+        Value::Double(text) if text == b"-0" => Value::Double(b"0".to_vec()),
+        Value::Array(items) => Value::Array(items.iter().map(without_minus_zero).collect()),
+        other => other.clone(),
     }
 }
 

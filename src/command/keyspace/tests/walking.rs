@@ -7,7 +7,7 @@ use crate::storage::cf::Cf;
 use crate::storage::counting::{DbCount, KeyCounts};
 use crate::storage::keys::DbIndex;
 use crate::storage::metadata::{Header, Type};
-use crate::storage::scan::{ScanRequest, read_range};
+use crate::storage::scan::{ScanRequest, read_ranges};
 
 #[test]
 fn keys_by_pattern() {
@@ -121,8 +121,7 @@ fn databases_too_large_for_one_turn() {
     let prefix = bench.codec().namespace_prefix(DbIndex(0));
     let request = ScanRequest::prefix(Cf::Metadata, &prefix).values_up_to(25);
     let database = bench.view.database().expect("open").clone();
-    let pinned = read_range(&database, request, 1).expect("a range");
-    bench.view.pinned.push(pinned);
+    bench.view.pinned = read_ranges(&database, vec![(1, request)]).expect("a range");
     assert!(bench.run("keys *").starts_with(&format!("*{count} ")));
     bench.view.pinned.clear();
     // SCAN takes more calls instead.
