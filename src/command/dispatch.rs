@@ -10,7 +10,7 @@ use super::{monitor, transactions};
 use crate::client::waiting::{Reason, Ticket};
 use crate::client::{ClientKey, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
-use crate::error::ReplyError;
+use crate::error::{ReplyError, printed};
 use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
 use crate::storage::scan::Pinned;
@@ -177,15 +177,19 @@ pub fn find(node: &Node, args: Args<'_>) -> Result<&'static Command, ReplyError>
         return Ok(command);
     }
     command.subcommand(args.at(1)).ok_or_else(|| {
-        let sub = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
+        let sub = &args.at(1)[..args.at(1).len().min(128)];
         let name = command.spec.name.to_ascii_uppercase();
-        ReplyError::new(format!("ERR unknown subcommand '{sub}'. Try {name} HELP."))
+        ReplyError::quoting(
+            "ERR unknown subcommand '",
+            sub,
+            &format!("'. Try {name} HELP."),
+        )
     })
 }
 
 fn unknown_command(args: Args<'_>) -> ReplyError {
     let mut text = b"ERR unknown command '".to_vec();
-    let name = args.at(0);
+    let name = printed(args.at(0));
     text.extend_from_slice(&name[..name.len().min(128)]);
     text.extend_from_slice(b"', with args beginning with: ");
     let mut shown = 0;
@@ -194,6 +198,7 @@ fn unknown_command(args: Args<'_>) -> ReplyError {
             break;
         }
         text.push(b'\'');
+        let arg = printed(arg);
         let part = &arg[..arg.len().min(128 - shown)];
         text.extend_from_slice(part);
         text.extend_from_slice(b"' ");
@@ -342,13 +347,9 @@ fn node_reply(scratch: &mut Vec<u8>, proto: crate::resp::Proto) -> Reply {
 }
 
 fn reject(node: &mut Node, key: ClientKey, command: Option<&'static Command>, error: ReplyError) {
-    transactions::command_failed(node, key);
-    let mut error = error;
+    let error = transactions::rejected(node, key, command, error);
     if let Some(command) = command {
         node.stats.rejected(command);
-        if command.spec.name == "exec" {
-            error = transactions::exec_rejected(node, key, error);
-        }
     }
     node.stats.error(error.code());
     let Some(proto) = node.clients.get(key).map(|client| client.proto) else {

@@ -155,29 +155,28 @@ pub fn queue(node: &mut Node, key: ClientKey, command: &'static Command, args: A
     true
 }
 
-/// A command could not be queued: EXEC will refuse.
-pub fn command_failed(node: &mut Node, key: ClientKey) {
-    if let Some(transaction) = node
-        .clients
-        .get_mut(key)
-        .and_then(|client| client.transaction.as_mut())
-    {
+/// A command did not pass the checks: EXEC will refuse, or has been refused itself, which ends its transaction. Returns what
+/// the client is told.
+pub fn rejected(
+    node: &mut Node,
+    key: ClientKey,
+    command: Option<&'static Command>,
+    error: ReplyError,
+) -> ReplyError {
+    let Some(client) = node.clients.get_mut(key) else {
+        return error;
+    };
+    if command.is_some_and(|command| command.spec.name == "exec") {
+        client.transaction = None;
+        node.unwatch(key);
+        let text = error.text();
+        let reason = text.strip_prefix(b"ERR ").unwrap_or(text);
+        return ReplyError::new([b"EXECABORT Transaction discarded because of: ", reason].concat());
+    }
+    if let Some(transaction) = &mut client.transaction {
         transaction.has_errors = true;
     }
-}
-
-/// EXEC did not pass the checks: its transaction is over, and the error says so, but for one of cluster mode, as in Redis.
-pub fn exec_rejected(node: &mut Node, key: ClientKey, error: ReplyError) -> ReplyError {
-    if let Some(client) = node.clients.get_mut(key) {
-        client.transaction = None;
-    }
-    node.unwatch(key);
-    if error.code() == b"CROSSSLOT" {
-        return error;
-    }
-    let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
-    text.extend_from_slice(error.text().strip_prefix(b"ERR ").unwrap_or(error.text()));
-    ReplyError::new(text)
+    error
 }
 
 fn multi(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
