@@ -7,13 +7,13 @@ use super::transaction::{Transaction, Watch};
 use super::waiting::Ticket;
 use crate::clock::{MonoMs, Turn};
 use crate::command::halt::OnTimeout;
+use crate::command::parked_scans::ParkedScans;
 use crate::command::table::Command;
 use crate::pubsub::Subscriptions;
 use crate::resp::parse::{ParseState, Span};
 use crate::resp::{OwnedArgs, Proto};
 use crate::storage::commit::GroupId;
 use crate::storage::keys::DbIndex;
-use crate::storage::scan::Pinned;
 
 /// A connection's place in the slab, with a generation so that a stale one finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -97,10 +97,8 @@ pub struct Parked {
 /// The rare part of a parked command.
 #[derive(Debug, Default)]
 pub struct ParkedExtra {
-    /// What a worker has read for it, all from one snapshot.
-    pub pinned: Vec<Pinned>,
-    /// Times a worker's answer was outdated when it came.
-    pub worker_restarts: u32,
+    /// What workers have read for it.
+    pub scans: ParkedScans,
     /// CLIENT UNBLOCK ... ERROR was asked for.
     pub unblock_error: bool,
 }

@@ -14,6 +14,7 @@ pub mod keyspace;
 pub mod list;
 pub mod members;
 pub mod monitor;
+pub mod parked_scans;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;
