@@ -7,6 +7,7 @@ use super::transaction::{Transaction, Watch};
 use super::waiting::Ticket;
 use crate::clock::{MonoMs, Turn};
 use crate::command::halt::OnTimeout;
+use crate::command::parked_scans::ParkedScans;
 use crate::command::table::Command;
 use crate::node::key_counting::Ask;
 use crate::pubsub::Subscriptions;
@@ -14,7 +15,6 @@ use crate::resp::parse::{ParseState, Span};
 use crate::resp::{OwnedArgs, Proto};
 use crate::storage::commit::GroupId;
 use crate::storage::keys::DbIndex;
-use crate::storage::scan::Pinned;
 
 /// A connection's place in the slab, with a generation so that a stale one finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -102,10 +102,8 @@ pub struct Parked {
 /// The rare part of a parked command.
 #[derive(Debug, Default)]
 pub struct ParkedExtra {
-    /// What a worker has read for it, all from one snapshot.
-    pub pinned: Vec<Pinned>,
-    /// Times a worker's answer was outdated when it came.
-    pub worker_restarts: u32,
+    /// What workers have read for it.
+    pub scans: ParkedScans,
     /// It waits for a count of keys, or has.
     pub count_ask: Option<Ask>,
 }

@@ -6,7 +6,7 @@ use super::gate::{self, Candidate, Verdict};
 use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
 use super::table::Command;
-use super::{account, monitor, transactions};
+use super::{account, monitor, parked_scans, transactions};
 use crate::client::waiting::{Reason, Ticket};
 use crate::client::{ClientKey, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
@@ -14,11 +14,7 @@ use crate::error::{ReplyError, printed};
 use crate::node::key_counting::Ask;
 use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
-use crate::storage::scan::Pinned;
 use crate::storage::store::Store;
-
-/// Restarts on a worker's outdated answer after which a command finishes on what it has.
-const WORKER_RESTARTS_MAX: u32 = 2;
 
 /// How a command is evaluated: fresh, or again after it waited.
 pub struct Evaluation {
@@ -105,11 +101,11 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     }
     node.stamp();
     // A worker's answer belongs to the time at which it was asked for; everything else happens now.
-    let has_answer = parked
+    let has_answers = parked
         .extra
         .as_ref()
-        .is_some_and(|extra| !extra.pinned.is_empty());
-    let turn = if has_answer {
+        .is_some_and(|extra| extra.scans.has_answers());
+    let turn = if has_answers {
         parked.turn
     } else {
         node.turn.at(node.stamp_us)
@@ -254,8 +250,8 @@ fn run(
     };
     let mut reply = node_reply(&mut node.scratch, client.proto);
     let mark = node.view.begin_command();
-    if let Some(extra) = parked.as_mut().and_then(|parked| parked.extra.as_mut()) {
-        node.view.pinned = std::mem::take(&mut extra.pinned);
+    if let Some(parked) = &mut parked {
+        parked_scans::load(&mut node.view, parked);
     }
     let noted = (
         node.changes.keys.len(),
@@ -271,7 +267,6 @@ fn run(
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     let took_us = node.stamp().saturating_sub(began_us);
-    let pinned = std::mem::take(&mut node.view.pinned);
     let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
     match result {
         Ok(()) => account::executed(node, key, command, args, spent_us, None),
@@ -292,10 +287,12 @@ fn run(
             parked.turn = evaluation.turn;
             parked.spent_us = spent_us;
             parked.has_run = true;
+            parked_scans::keep(&mut node.view, &mut parked);
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
-            return wait_for(node, key, parked, ticket, wait, pinned);
+            return wait_for(node, key, parked, ticket, wait);
         }
     }
+    parked_scans::unload(&mut node.view);
     if let Some(parked) = &parked {
         leave_list(node, key, parked);
         node.list_input(key);
@@ -413,7 +410,6 @@ fn wait_for(
     mut parked: Parked,
     ticket: Option<Ticket>,
     wait: Wait,
-    pinned: Vec<Pinned>,
 ) {
     match wait {
         Wait::Keys(KeyWait {
@@ -434,16 +430,10 @@ fn wait_for(
         Wait::Scan(request) => {
             node.noted.clear();
             let ticket = park(node, key, parked, ticket, Reason::Worker);
-            // What was read before is read again with it: the command sees one state of the data, and needs all of it.
-            let requests = pinned
-                .into_iter()
-                .map(|pinned| pinned.request)
-                .chain([request])
-                .collect();
             node.requests.push(Request::Work(WorkerJob::Scan {
                 client: key,
                 ticket,
-                requests,
+                request,
             }));
         }
         Wait::KeyCount => {
@@ -499,37 +489,4 @@ fn leave_list(node: &mut Node, key: ClientKey, parked: &Parked) {
     }
     node.waiting.remove(parked.ticket);
     node.update_wants_keys();
-}
-
-/// A worker's answer for the parked command of `key`. An answer that writes have outdated is asked for again, at most
-/// [`WORKER_RESTARTS_MAX`] times.
-pub fn worker_answered(
-    node: &mut Node,
-    key: ClientKey,
-    ticket: Ticket,
-    pinned: Vec<Pinned>,
-    outdated: bool,
-) {
-    let Some(client) = node.clients.get_mut(key) else {
-        return;
-    };
-    let State::Parked(parked) = &mut client.state else {
-        return;
-    };
-    if parked.ticket != ticket {
-        return;
-    }
-    let extra = parked.extra.get_or_insert_default();
-    if outdated && extra.worker_restarts < WORKER_RESTARTS_MAX {
-        extra.worker_restarts += 1;
-        let requests = pinned.into_iter().map(|pinned| pinned.request).collect();
-        node.requests.push(Request::Work(WorkerJob::Scan {
-            client: key,
-            ticket,
-            requests,
-        }));
-        return;
-    }
-    extra.pinned = pinned;
-    node.waiting.make_due(ticket);
 }

@@ -299,11 +299,12 @@ fn is_watch_broken(ctx: &mut ControlCtx<'_>) -> Run<bool> {
 
 fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
     // What has effects beyond the view cannot be run twice: such a queue reads on the loop, however long.
+    let could_wait = ctx.node.view.scans_may_wait();
     let may_wait = transaction
         .queue
         .iter()
         .all(|queued| matches!(queued.command.spec.class, Class::Read | Class::Write));
-    ctx.node.view.set_scans_may_wait(may_wait);
+    ctx.node.view.set_scans_may_wait(could_wait && may_wait);
     ctx.reply.array(transaction.queue.len());
     let mut result = Ok(());
     let mut executed = Vec::new();
@@ -323,7 +324,7 @@ fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
             book(ctx, queued, &done);
         }
     }
-    ctx.node.view.set_scans_may_wait(true);
+    ctx.node.view.set_scans_may_wait(could_wait);
     result
 }
 

@@ -21,11 +21,11 @@ pub enum Request {
 /// Work for a worker thread.
 #[derive(Debug)]
 pub enum WorkerJob {
-    /// Read ranges, all from one snapshot, for the parked command of `client`.
+    /// Read a range for the parked command of `client`.
     Scan {
         client: ClientKey,
         ticket: Ticket,
-        requests: Vec<ScanRequest>,
+        request: ScanRequest,
     },
     /// Find expired keys.
     FindExpired { limit: usize },

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::dispatch;
+use crate::command::{dispatch, parked_scans};
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
 
@@ -101,13 +101,7 @@ impl Server {
                 ticket,
                 pinned,
             } => {
-                // Each is asked, for the question ends the watch over its range.
-                let view = &mut self.node.view;
-                let outdated = pinned
-                    .iter()
-                    .filter(|pinned| view.is_outdated(pinned))
-                    .count();
-                dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated > 0);
+                parked_scans::answered(&mut self.node, client, ticket, pinned);
             }
             LoopEvent::ScanFailed {
                 client,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::{LoopEvent, Server};
+use crate::command::parked_scans;
 use crate::node::WorkerJob;
 use crate::reactor::LoopSender;
 use crate::storage::cf::Cf;
@@ -90,15 +91,14 @@ impl Server {
             WorkerJob::Scan {
                 client,
                 ticket,
-                requests,
+                request,
             } => {
-                let view = &mut self.node.view;
-                let requests = requests
-                    .into_iter()
-                    .map(|request| (view.watch_range(&request), request))
-                    .collect();
+                let number = parked_scans::begin(&mut self.node, client, ticket, &request);
+                let Some(number) = number else {
+                    return;
+                };
                 self.workers.give(Job::new(move |sender| {
-                    sender.send(match scan::read_ranges(&rocks, requests) {
+                    sender.send(match scan::read_range(&rocks, request, number) {
                         Ok(pinned) => LoopEvent::Scanned {
                             client,
                             ticket,
