@@ -73,6 +73,30 @@ pub const INTENDED: &[Intended] = &[
         },
     },
     Intended {
+        what: "LPOS with the smallest integer as RANK",
+        reason: "there are not that many matches; Redis negates it, which overflows, and takes any match as late enough \
+                 (later versions refuse the number)",
+        applies: |exchange| {
+            is(exchange, "LPOS", None)
+                && exchange
+                    .args
+                    .iter()
+                    .any(|arg| arg == i64::MIN.to_string().as_bytes())
+                && (exchange.ours.is_null() || exchange.ours == Value::Array(Vec::new()))
+        },
+    },
+    Intended {
+        what: "SORT after a number out of range in another command",
+        reason: "Redis looks at an errno that it has not cleared, and finds the weights no numbers because of an earlier \
+                 command's argument",
+        applies: |exchange| {
+            is(exchange, "SORT", None)
+                && matches!(exchange.ours, Value::Array(_))
+                && exchange.theirs
+                    == Value::error("ERR One or more scores can't be converted into double")
+        },
+    },
+    Intended {
         what: "ROLE's offset",
         reason: "a sequence number of RocksDB, which moves with every write, also without replicas",
         applies: |exchange| match (&exchange.ours, &exchange.theirs) {
