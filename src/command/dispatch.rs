@@ -6,11 +6,12 @@ use super::gate::{self, Candidate, Verdict};
 use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
 use super::table::Command;
-use super::{monitor, transactions};
+use super::{account, monitor, transactions};
 use crate::client::waiting::{Reason, Ticket};
 use crate::client::{ClientKey, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
 use crate::error::ReplyError;
+use crate::node::key_counting::Ask;
 use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
 use crate::storage::store::Store;
@@ -24,6 +25,8 @@ pub struct Evaluation {
     pub seed: u64,
     /// It waited for keys before.
     pub resumed: bool,
+    /// What it remembers of asking for a count of keys.
+    pub count_ask: Option<Ask>,
 }
 
 /// Runs the command that `key` sent, or queues it, or parks the client.
@@ -70,6 +73,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
             turn,
             seed,
             resumed: false,
+            count_ask: None,
         },
         None,
     );
@@ -109,6 +113,7 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         turn,
         seed: parked.seed,
         resumed: !parked.keys.is_empty(),
+        count_ask: parked.extra.as_ref().and_then(|extra| extra.count_ask),
     };
     run(
         node,
@@ -143,6 +148,8 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
         Some(super::halt::OnTimeout::Count(count)) => reply.int(count),
         Some(super::halt::OnTimeout::NullArray) | None => reply.null_array(),
     }
+    let args = parked.args.as_args();
+    account::executed(node, key, parked.command, args, parked.spent_us, None);
     finish_reply(node, key, reply);
     node.list_input(key);
 }
@@ -159,6 +166,15 @@ pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
     leave_list(node, key, &parked);
     let mut reply = node.take_reply(proto);
     reply.error(error);
+    let args = parked.args.as_args();
+    account::executed(
+        node,
+        key,
+        parked.command,
+        args,
+        parked.spent_us,
+        Some(error),
+    );
     finish_reply(node, key, reply);
     node.list_input(key);
 }
@@ -237,34 +253,36 @@ fn run(
         node.changes.events.len(),
         node.changes.count,
     );
-    if !node.monitors.is_empty() {
-        monitor::feed(node, key, command, args);
-    }
+    let looked_up = (node.changes.hits, node.changes.misses);
+    let has_run = parked.as_ref().is_some_and(|parked| parked.has_run);
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     let took_us = node.stamp().saturating_sub(began_us);
     node.view.pinned.clear();
+    // Shown once, however often it is evaluated.
+    if !node.monitors.is_empty() && !has_run {
+        monitor::feed(node, key, command, args);
+    }
+    let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
     match result {
-        Ok(()) => {
-            node.stats.executed(command, took_us, false);
-            super::slowlog::note(node, key, args, took_us);
-        }
+        Ok(()) => account::executed(node, key, command, args, spent_us, None),
         Err(Halt::Error(error)) => {
             node.view.undo(mark);
             node.forget_changes(noted.0, noted.1, noted.2, noted.3);
             reply.truncate(0);
             reply.error(&error);
-            node.stats.executed(command, took_us, true);
-            node.stats.error(error.code());
-            super::slowlog::note(node, key, args, took_us);
+            account::executed(node, key, command, args, spent_us, Some(&error));
         }
         Err(Halt::Wait(wait)) => {
             node.view.undo(mark);
             node.forget_changes(noted.0, noted.1, noted.2, noted.3);
+            (node.changes.hits, node.changes.misses) = looked_up;
             node.give_back(reply);
             let mut parked = parked.unwrap_or_else(|| new_parked(node, command, args));
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
+            parked.spent_us = spent_us;
+            parked.has_run = true;
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
             return wait_for(node, key, parked, ticket, wait);
         }
@@ -310,7 +328,8 @@ pub fn invoke(
                 cursors: &mut node.cursors,
                 may_block: !in_exec,
                 resumed: evaluation.resumed,
-                key_counts: node.key_counts.as_ref(),
+                key_counting: &node.key_counting,
+                count_ask: evaluation.count_ask,
             };
             handler(&mut ctx, args)
         }
@@ -321,6 +340,7 @@ pub fn invoke(
                 reply,
                 turn: evaluation.turn,
                 in_exec,
+                count_ask: evaluation.count_ask,
             };
             handler(&mut ctx, args)
         }
@@ -369,6 +389,8 @@ fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Par
         seed: node.rng.next_u64(),
         on_timeout: None,
         deadline: None,
+        spent_us: 0,
+        has_run: false,
         keys: Vec::new(),
         pinned: None,
         extra: None,
@@ -406,8 +428,10 @@ fn wait_for(
             }));
         }
         Wait::KeyCount => {
-            park(node, key, parked, ticket, Reason::Worker);
-            node.requests.push(Request::Work(WorkerJob::CountKeys));
+            let now = node.now();
+            let extra = parked.extra.get_or_insert_default();
+            extra.count_ask = Some(node.key_counting.ask(&node.view, extra.count_ask, now));
+            park(node, key, parked, ticket, Reason::Counts);
         }
     }
 }

@@ -1,5 +1,6 @@
-//! MONITOR: every command that is executed, shown to those who asked.
+//! MONITOR: every command that is executed, shown to those who asked, once it has been executed.
 
+use super::account;
 use super::context::ControlCtx;
 use super::halt::Run;
 use super::spec::{Flags, Spec};
@@ -38,7 +39,7 @@ fn monitor(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
     Ok(())
 }
 
-/// Shows `args` to every monitor. Administrative commands, and those that carry passwords, are not shown, as in Redis.
+/// Shows `args` to every monitor, passwords hidden. Administrative commands are not shown, as in Redis.
 pub fn feed(node: &mut Node, key: ClientKey, command: &'static Command, args: Args<'_>) {
     if command.spec.flags.has(Flags::SKIP_MONITOR) || command.spec.flags.has(Flags::ADMIN) {
         return;
@@ -55,7 +56,7 @@ pub fn feed(node: &mut Node, key: ClientKey, command: &'static Command, args: Ar
         client.peer.addr
     )
     .into_bytes();
-    for arg in args.iter() {
+    for arg in account::shown(command.spec, args) {
         line.push(b' ');
         quote::write_quoted(&mut line, arg);
     }

@@ -65,6 +65,7 @@ impl Server {
     /// The log is on disk up to `seq`.
     pub(super) fn note_synced(&mut self, seq: Seq) {
         self.durable.state.synced_seq = self.durable.state.synced_seq.max(Some(seq));
+        self.node.synced_seq = self.durable.state.synced_seq;
         self.durable_changed = true;
     }
 
