@@ -30,6 +30,8 @@ pub mod pubsub;
 pub mod rename;
 pub mod replication;
 pub mod server;
+#[cfg(test)]
+mod server_tests;
 pub mod set;
 pub mod shutdown;
 pub mod slowlog;
