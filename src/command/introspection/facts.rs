@@ -80,6 +80,29 @@ pub fn tips(name: &str) -> &'static [&'static str] {
     const OUTPUT: &str = "nondeterministic_output";
     const ORDER: &str = "nondeterministic_output_order";
     match name {
+        "cluster|bumpepoch"
+        | "cluster|count-failure-reports"
+        | "cluster|getkeysinslot"
+        | "cluster|info"
+        | "cluster|links"
+        | "cluster|nodes"
+        | "cluster|replicas"
+        | "cluster|shards"
+        | "cluster|slaves"
+        | "cluster|slots" => &[OUTPUT],
+        "latency|doctor" | "latency|graph" | "latency|histogram" | "latency|history"
+        | "latency|latest" => &[
+            OUTPUT,
+            "request_policy:all_nodes",
+            "response_policy:special",
+        ],
+        "memory|doctor" | "memory|malloc-stats" | "memory|stats" => &[
+            OUTPUT,
+            "request_policy:all_shards",
+            "response_policy:special",
+        ],
+        "memory|purge" => &["request_policy:all_shards", "response_policy:all_succeeded"],
+        "module|list" => &[ORDER],
         "client|info" | "client|list" | "dump" | "hrandfield" | "hscan" | "lastsave"
         | "object|encoding" | "object|freq" | "object|idletime" | "object|refcount" | "pttl"
         | "spop" | "srandmember" | "sscan" | "time" | "ttl" | "zrandmember" | "zscan" => &[OUTPUT],
