@@ -8,7 +8,7 @@ use super::spec::Handler;
 use super::table::Command;
 use super::{monitor, transactions};
 use crate::client::waiting::{Reason, Ticket};
-use crate::client::{ClientKey, Parked, ReplyMode, State};
+use crate::client::{ClientKey, Flag, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
 use crate::error::ReplyError;
 use crate::node::{Node, Request, WorkerJob};
@@ -29,9 +29,7 @@ pub struct Evaluation {
 
 /// Runs the command that `key` sent, or queues it, or parks the client.
 pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
-    let now = node.now();
     if let Some(client) = node.clients.get_mut(key) {
-        client.last_interaction = now;
         client.skip_this_reply = client.reply_mode == ReplyMode::SkipNext;
         if client.skip_this_reply {
             client.reply_mode = ReplyMode::On;
@@ -458,11 +456,40 @@ fn park(
         node.waiting.watch_key(ticket, db, name);
     }
     parked.ticket = ticket;
+    let mut is_hung_up = false;
     if let Some(client) = node.clients.get_mut(key) {
         client.state = State::Parked(parked);
+        is_hung_up = client.has(Flag::HungUp);
     }
     node.update_wants_keys();
+    if is_hung_up && may_be_long(reason) {
+        node.close_now(key);
+    }
     ticket
+}
+
+/// Whether a wait may last until somebody else does something. Workers and commits end the other waits, soon and by
+/// themselves.
+fn may_be_long(reason: Reason) -> bool {
+    match reason {
+        Reason::Paused | Reason::Keys => true,
+        Reason::Worker | Reason::Stalled => false,
+    }
+}
+
+/// The peer of `key` has closed its sending side. A command of its that waits for long never runs; one that will run
+/// soon by itself, and those that the peer sent before it left, do.
+pub fn peer_hung_up(node: &mut Node, key: ClientKey) {
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    client.set(Flag::HungUp, true);
+    let reason = client
+        .parked()
+        .and_then(|parked| node.waiting.reason(parked.ticket));
+    if reason.is_some_and(may_be_long) {
+        node.close_now(key);
+    }
 }
 
 fn leave_list(node: &mut Node, key: ClientKey, parked: &Parked) {

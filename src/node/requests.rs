@@ -8,8 +8,6 @@ use crate::storage::scan::ScanRequest;
 /// Something for the server to do after the turn's commands.
 #[derive(Debug)]
 pub enum Request {
-    /// There is more to take than a turn takes: do not sleep before the next one.
-    LookAgain,
     /// Stand still for so long (DEBUG SLEEP): the one thing that blocks the loop, because that is what it is for.
     Block(std::time::Duration),
     /// Give this to a worker.

@@ -75,6 +75,7 @@ impl Server {
         stats.ops_per_second.sample(stats.commands_processed, now.0);
         stats.input_rate.sample(stats.net_input_bytes, now.0);
         stats.output_rate.sample(stats.net_output_bytes, now.0);
+        self.accept_again();
         self.close_idle_clients();
         self.search_expired();
         self.look_at_disk();

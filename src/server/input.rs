@@ -23,20 +23,50 @@ enum Stop {
     Held,
 }
 
+/// How accepting from a listener ended.
+enum Accepting {
+    /// Nobody waits there.
+    Done,
+    /// There may be more.
+    More,
+    /// The system gives no more descriptors or memory.
+    Exhausted,
+}
+
 impl Server {
+    /// Takes new connections in. A listener is told once of what waits at it, so one that is left before it is empty must
+    /// be looked at again: next turn, or, when the system gives no more descriptors, by the timer.
     pub(super) fn accept_connections(&mut self) {
-        for index in std::mem::take(&mut self.ready.listeners) {
-            for _ in 0..ACCEPTS_PER_TURN_MAX {
-                match self.reactor.accept(index) {
-                    Ok(Some(accepted)) => self.admit(accepted),
-                    Ok(None) => break,
-                    Err(error) => {
-                        log::warn!("a connection could not be accepted: {error}");
-                        break;
-                    }
-                }
+        let mut listeners = std::mem::take(&mut self.ready.listeners);
+        listeners.append(&mut self.listeners_left);
+        for index in listeners {
+            match self.accept_from(index) {
+                Accepting::Done => {}
+                Accepting::More => self.listeners_left.push(index),
+                Accepting::Exhausted => self.listeners_exhausted.push(index),
             }
         }
+    }
+
+    fn accept_from(&mut self, index: usize) -> Accepting {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            match self.reactor.accept(index) {
+                Ok(Some(accepted)) => self.admit(accepted),
+                Ok(None) => return Accepting::Done,
+                Err(error) if is_exhaustion(&error) => {
+                    log::warn!("a connection could not be accepted: {error}");
+                    return Accepting::Exhausted;
+                }
+                // It was gone before it was accepted; others wait behind it.
+                Err(error) => log::debug!("a connection could not be accepted: {error}"),
+            }
+        }
+        Accepting::More
+    }
+
+    /// Tries again to accept where the system has refused to.
+    pub(super) fn accept_again(&mut self) {
+        self.listeners_left.append(&mut self.listeners_exhausted);
     }
 
     fn admit(&mut self, accepted: Accepted) {
@@ -78,18 +108,10 @@ impl Server {
         self.readable.push(token);
     }
 
-    /// A peer that is gone takes its parked command with it; one that still has commands to be read is noticed by reading.
+    /// A peer that is gone takes a command with it that may wait for long; what it sent before is noticed by reading.
     pub(super) fn note_hang_ups(&mut self) {
         for token in std::mem::take(&mut self.ready.hung_up) {
-            let key = key_of(token);
-            if self
-                .node
-                .clients
-                .get(key)
-                .is_some_and(|client| client.parked().is_some())
-            {
-                self.node.close_now(key);
-            }
+            dispatch::peer_hung_up(&mut self.node, key_of(token));
         }
     }
 
@@ -137,7 +159,12 @@ impl Server {
         let (bytes, more) = match connection.read(&mut self.read_buffer) {
             ReadOutcome::Read { bytes, more } => (bytes, more),
             ReadOutcome::Dry => return false,
-            ReadOutcome::Closed => {
+            ReadOutcome::Ended if !client.output.is_empty() => {
+                // It has said all it wanted, and may still read: replies that wait for a commit, or for room, are its own.
+                self.node.close_after_reply(key);
+                return false;
+            }
+            ReadOutcome::Ended | ReadOutcome::Closed => {
                 self.node.close_now(key);
                 return false;
             }
@@ -207,6 +234,7 @@ impl Server {
         let Some(client) = self.node.clients.get_mut(key) else {
             return (0, Stop::Held);
         };
+        client.last_interaction = self.node.turn.now();
         let mut state = std::mem::take(&mut client.input.parse);
         let mut partial = std::mem::take(&mut client.input.spans);
         let mut spans = std::mem::take(&mut self.spans);
@@ -299,6 +327,13 @@ impl Server {
 
 /// What a connection from outside is told in protected mode. Redis's rule; the words are ours.
 const PROTECTED: &[u8] = b"-DENIED Stillpoint is running in protected mode: no password is set, so connections are accepted from this machine only. Set one with 'requirepass', or turn protected mode off with 'protected-mode no'.\r\n";
+
+fn is_exhaustion(error: &std::io::Error) -> bool {
+    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+    error
+        .raw_os_error()
+        .is_some_and(|code| exhausted.contains(&code))
+}
 
 /// The session of a connection.
 pub(super) fn key_of(token: ConnToken) -> ClientKey {

@@ -38,6 +38,12 @@ pub struct Server {
     committer: Option<Committer>,
     workers: Workers,
     cron: cron::Cron,
+    /// Listeners with more connections to accept than a turn takes.
+    listeners_left: Vec<usize>,
+    /// Listeners that the system gave no descriptor for; tried again by the timer.
+    listeners_exhausted: Vec<usize>,
+    /// The mailbox may hold more than a turn takes.
+    mailbox_left: bool,
     /// Connections that may have bytes to read now.
     readable: Vec<ConnToken>,
     read_buffer: Box<[u8]>,

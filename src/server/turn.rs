@@ -59,6 +59,8 @@ impl Server {
     fn sleep_time(&self) -> Option<Duration> {
         let node = &self.node;
         let busy = !(self.readable.is_empty()
+            && self.listeners_left.is_empty()
+            && !self.mailbox_left
             && node.input_list.is_empty()
             && node.output_list.is_empty()
             && node.closing_list.is_empty()
@@ -81,14 +83,15 @@ impl Server {
     }
 
     fn take_mailbox(&mut self) {
+        // If it stays set there may be more, whose wake-up is spent: the loop does not sleep before they are taken.
+        self.mailbox_left = true;
         for _ in 0..MAILBOX_EVENTS_PER_TURN_MAX {
             let Some(event) = self.mailbox.take() else {
+                self.mailbox_left = false;
                 return;
             };
             self.handle(event);
         }
-        // There may be more, and their wake-up is spent: do not sleep before they are taken.
-        self.node.requests.push(Request::LookAgain);
     }
 
     fn handle(&mut self, event: LoopEvent) {
@@ -159,8 +162,6 @@ impl Server {
     fn do_requests(&mut self) {
         for request in std::mem::take(&mut self.node.requests) {
             match request {
-                // The poll before the next turn does not sleep while requests are there; that is all it is for.
-                Request::LookAgain => {}
                 Request::Work(job) => self.start_work(job),
                 Request::ConfigChanged(names) => self.config_changed(&names),
                 Request::Exit(status) => self.exit = Some(status),
