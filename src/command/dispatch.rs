@@ -7,7 +7,7 @@ use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
 use super::table::Command;
 use super::{monitor, transactions};
-use crate::client::waiting::{Reason, Ticket};
+use crate::client::waiting::{DbKey, Reason, Ticket};
 use crate::client::{ClientKey, Flag, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
 use crate::error::ReplyError;
@@ -123,11 +123,30 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     );
 }
 
-/// Evaluates the commands whose keys were written, until none is due: right after the command that wrote, as Redis does.
+/// Offers written keys to those who wait for them, right after the command that wrote, as Redis does: in order of arrival,
+/// until nothing is left. However many wait for a key, one element wakes one.
 pub fn serve_written_keys(node: &mut Node) {
-    while let Some((_, key)) = node.waiting.next_due_key() {
-        resume(node, key);
+    while let Some(name) = node.waiting.next_written() {
+        let mut after = Ticket::default();
+        while holds_something(node, &name)
+            && let Some((ticket, key)) = node.waiting.next_waiter(&name, after)
+        {
+            resume(node, key);
+            after = ticket;
+        }
     }
+}
+
+/// Whether a key exists; while that cannot be said, those who wait for it may find out themselves.
+fn holds_something(node: &mut Node, (db, name): &DbKey) -> bool {
+    let mut store = Store {
+        view: &mut node.view,
+        db: *db,
+        codec: node.codec,
+        turn: node.turn,
+        changes: &mut node.changes,
+    };
+    store.header(name).map_or(true, |header| header.is_some())
 }
 
 /// The parked command of `key` has come to the end of its own time.

@@ -85,9 +85,10 @@ impl Connection {
                 self.is_readable = false;
                 ReadOutcome::Dry
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
-                ReadOutcome::Read { bytes: 0, more: true }
-            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => ReadOutcome::Read {
+                bytes: 0,
+                more: true,
+            },
             Err(_) => ReadOutcome::Closed,
         }
     }

@@ -47,7 +47,10 @@ impl Bench {
     /// How many clients CLIENT LIST shows as blocked.
     pub fn blocked(&mut self) -> usize {
         let is_blocked = |line: &String| line.contains(" flags=b ");
-        self.clients().iter().filter(|line| is_blocked(line)).count()
+        self.clients()
+            .iter()
+            .filter(|line| is_blocked(line))
+            .count()
     }
 
     /// Waits until `count` clients are blocked.
