@@ -8,6 +8,7 @@ use super::waiting::Ticket;
 use crate::clock::{MonoMs, Turn};
 use crate::command::halt::OnTimeout;
 use crate::command::table::Command;
+use crate::node::key_counting::Ask;
 use crate::pubsub::Subscriptions;
 use crate::resp::parse::{ParseState, Span};
 use crate::resp::{OwnedArgs, Proto};
@@ -92,6 +93,10 @@ pub struct Parked {
     pub on_timeout: Option<OnTimeout>,
     /// The end of its wait for keys, fixed when it first waited.
     pub deadline: Option<MonoMs>,
+    /// Time spent on evaluating it so far.
+    pub spent_us: u64,
+    /// It was evaluated before: what a pause holds back was not.
+    pub has_run: bool,
     pub keys: Vec<Box<[u8]>>,
     pub extra: Option<Box<ParkedExtra>>,
 }
@@ -103,8 +108,8 @@ pub struct ParkedExtra {
     pub pinned: Vec<Pinned>,
     /// Times a worker's answer was outdated when it came.
     pub worker_restarts: u32,
-    /// CLIENT UNBLOCK ... ERROR was asked for.
-    pub unblock_error: bool,
+    /// It waits for a count of keys, or has.
+    pub count_ask: Option<Ask>,
 }
 
 /// Whether a client reads commands now, and why not.

@@ -6,11 +6,12 @@ use super::gate::{self, Candidate, Verdict};
 use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
 use super::table::Command;
-use super::{monitor, transactions};
+use super::{account, monitor, transactions};
 use crate::client::waiting::{DbKey, Reason, Ticket};
 use crate::client::{ClientKey, Flag, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
-use crate::error::ReplyError;
+use crate::error::{ReplyError, printed};
+use crate::node::key_counting::Ask;
 use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
 use crate::storage::scan::Pinned;
@@ -25,6 +26,8 @@ pub struct Evaluation {
     pub seed: u64,
     /// It waited for keys before.
     pub resumed: bool,
+    /// What it remembers of asking for a count of keys.
+    pub count_ask: Option<Ask>,
 }
 
 /// Runs the command that `key` sent, or queues it, or parks the client.
@@ -69,6 +72,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
             turn,
             seed,
             resumed: false,
+            count_ask: None,
         },
         None,
     );
@@ -112,6 +116,7 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         turn,
         seed: parked.seed,
         resumed: !parked.keys.is_empty(),
+        count_ask: parked.extra.as_ref().and_then(|extra| extra.count_ask),
     };
     run(
         node,
@@ -165,6 +170,8 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
         Some(super::halt::OnTimeout::Count(count)) => reply.int(count),
         Some(super::halt::OnTimeout::NullArray) | None => reply.null_array(),
     }
+    let args = parked.args.as_args();
+    account::executed(node, key, parked.command, args, parked.spent_us, None);
     finish_reply(node, key, reply);
     node.list_input(key);
 }
@@ -181,6 +188,15 @@ pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
     leave_list(node, key, &parked);
     let mut reply = node.take_reply(proto);
     reply.error(error);
+    let args = parked.args.as_args();
+    account::executed(
+        node,
+        key,
+        parked.command,
+        args,
+        parked.spent_us,
+        Some(error),
+    );
     finish_reply(node, key, reply);
     node.list_input(key);
 }
@@ -194,15 +210,19 @@ pub fn find(node: &Node, args: Args<'_>) -> Result<&'static Command, ReplyError>
         return Ok(command);
     }
     command.subcommand(args.at(1)).ok_or_else(|| {
-        let sub = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
+        let sub = &args.at(1)[..args.at(1).len().min(128)];
         let name = command.spec.name.to_ascii_uppercase();
-        ReplyError::new(format!("ERR unknown subcommand '{sub}'. Try {name} HELP."))
+        ReplyError::quoting(
+            "ERR unknown subcommand '",
+            sub,
+            &format!("'. Try {name} HELP."),
+        )
     })
 }
 
 fn unknown_command(args: Args<'_>) -> ReplyError {
     let mut text = b"ERR unknown command '".to_vec();
-    let name = args.at(0);
+    let name = printed(args.at(0));
     text.extend_from_slice(&name[..name.len().min(128)]);
     text.extend_from_slice(b"', with args beginning with: ");
     let mut shown = 0;
@@ -211,6 +231,7 @@ fn unknown_command(args: Args<'_>) -> ReplyError {
             break;
         }
         text.push(b'\'');
+        let arg = printed(arg);
         let part = &arg[..arg.len().min(128 - shown)];
         text.extend_from_slice(part);
         text.extend_from_slice(b"' ");
@@ -259,6 +280,7 @@ fn run(
         node.changes.events.len(),
         node.changes.count,
     );
+    let looked_up = (node.changes.hits, node.changes.misses);
     // One that waited for keys was shown when it began to.
     if !evaluation.resumed {
         monitor::note(node, key, command, args);
@@ -267,27 +289,26 @@ fn run(
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     let took_us = node.stamp().saturating_sub(began_us);
     let pinned = std::mem::take(&mut node.view.pinned);
+    let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
     match result {
-        Ok(()) => {
-            node.stats.executed(command, took_us, false);
-            super::slowlog::note(node, key, args, took_us);
-        }
+        Ok(()) => account::executed(node, key, command, args, spent_us, None),
         Err(Halt::Error(error)) => {
             node.view.undo(mark);
             node.forget_changes(noted.0, noted.1, noted.2, noted.3);
             reply.truncate(0);
             reply.error(&error);
-            node.stats.executed(command, took_us, true);
-            node.stats.error(error.code());
-            super::slowlog::note(node, key, args, took_us);
+            account::executed(node, key, command, args, spent_us, Some(&error));
         }
         Err(Halt::Wait(wait)) => {
             node.view.undo(mark);
             node.forget_changes(noted.0, noted.1, noted.2, noted.3);
+            (node.changes.hits, node.changes.misses) = looked_up;
             node.give_back(reply);
             let mut parked = parked.unwrap_or_else(|| new_parked(node, command, args));
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
+            parked.spent_us = spent_us;
+            parked.has_run = true;
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
             return wait_for(node, key, parked, ticket, wait, pinned);
         }
@@ -334,7 +355,8 @@ pub fn invoke(
                 cursors: &mut node.cursors,
                 may_block: !in_exec,
                 resumed: evaluation.resumed,
-                key_counts: node.key_counts.as_ref(),
+                key_counting: &node.key_counting,
+                count_ask: evaluation.count_ask,
             };
             handler(&mut ctx, args)
         }
@@ -345,6 +367,7 @@ pub fn invoke(
                 reply,
                 turn: evaluation.turn,
                 in_exec,
+                count_ask: evaluation.count_ask,
             };
             handler(&mut ctx, args)
         }
@@ -359,13 +382,9 @@ fn node_reply(scratch: &mut Vec<u8>, proto: crate::resp::Proto) -> Reply {
 }
 
 fn reject(node: &mut Node, key: ClientKey, command: Option<&'static Command>, error: ReplyError) {
-    transactions::command_failed(node, key);
-    let mut error = error;
+    let error = transactions::rejected(node, key, command, error);
     if let Some(command) = command {
         node.stats.rejected(command);
-        if command.spec.name == "exec" {
-            error = transactions::exec_rejected(node, key, error);
-        }
     }
     node.stats.error(error.code());
     let Some(proto) = node.clients.get(key).map(|client| client.proto) else {
@@ -397,6 +416,8 @@ fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Par
         seed: node.rng.next_u64(),
         on_timeout: None,
         deadline: None,
+        spent_us: 0,
+        has_run: false,
         keys: Vec::new(),
         extra: None,
     }
@@ -444,8 +465,10 @@ fn wait_for(
         }
         Wait::KeyCount => {
             node.noted.clear();
-            park(node, key, parked, ticket, Reason::Worker);
-            node.requests.push(Request::Work(WorkerJob::CountKeys));
+            let now = node.now();
+            let extra = parked.extra.get_or_insert_default();
+            extra.count_ask = Some(node.key_counting.ask(&node.view, extra.count_ask, now));
+            park(node, key, parked, ticket, Reason::Counts);
         }
     }
 }
@@ -492,7 +515,7 @@ fn park(
 fn may_be_long(reason: Reason) -> bool {
     match reason {
         Reason::Paused | Reason::Keys => true,
-        Reason::Worker | Reason::Stalled => false,
+        Reason::Worker | Reason::Counts | Reason::Stalled => false,
     }
 }
 

@@ -1,19 +1,28 @@
 //! Commands: what they declare ([`spec`]), what they see ([`context`]), how they end early ([`halt`]), the [`gate`] before
 //! them and the [`dispatch`] around them; then one file a family, each command's declaration beside its handler.
 
+pub mod absent;
+pub mod account;
 pub mod client;
+pub mod cluster;
 pub mod connection;
 pub mod context;
 pub mod cursors;
+pub mod debug;
 pub mod dispatch;
 pub mod gate;
 pub mod halt;
 pub mod hash;
+pub mod info;
 pub mod introspection;
 pub mod keyspace;
+pub mod latency;
 pub mod list;
 pub mod members;
+pub mod memory;
 pub mod monitor;
+#[cfg(test)]
+pub mod node_bench;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;
@@ -41,10 +50,11 @@ use crate::resp::Reply;
 
 /// The error for a subcommand called with arguments that it does not take.
 pub fn subcommand_syntax(container: &str, subcommand: &[u8]) -> ReplyError {
-    let subcommand = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]).into_owned();
-    ReplyError::new(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try {container} HELP."
-    ))
+    ReplyError::quoting(
+        "ERR unknown subcommand or wrong number of arguments for '",
+        &subcommand[..subcommand.len().min(128)],
+        &format!("'. Try {container} HELP."),
+    )
 }
 
 /// The reply to a container's HELP: one line that introduces, the lines given, and HELP itself.

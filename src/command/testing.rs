@@ -6,8 +6,9 @@ use super::halt::{Halt, Wait};
 use super::spec::{Handler, Spec};
 use super::table;
 use crate::clock::Turn;
+use crate::node::key_counting::KeyCounting;
 use crate::resp::{OwnedArgs, Proto, Reply};
-use crate::storage::counting::KeyCounts;
+use crate::storage::counting;
 use crate::storage::keys::{DbIndex, KeyCodec};
 use crate::storage::options::OpenOptions;
 use crate::storage::rocks::{Rocks, WriteMode};
@@ -20,7 +21,7 @@ pub struct Bench {
     pub changes: Changes,
     pub settings: DataSettings,
     pub cursors: Cursors,
-    pub key_counts: Option<KeyCounts>,
+    pub key_counting: KeyCounting,
     pub turn: Turn,
     pub db: DbIndex,
     pub proto: Proto,
@@ -49,7 +50,7 @@ impl Bench {
             },
             settings: DataSettings::default(),
             cursors: Cursors::default(),
-            key_counts: None,
+            key_counting: KeyCounting::default(),
             turn: Turn {
                 mono_us: 1_000_000,
                 unix_us: 1_700_000_000_000_000,
@@ -161,7 +162,8 @@ impl Bench {
             rng: Rng::new(self.seed),
             settings: &self.settings,
             cursors: &mut self.cursors,
-            key_counts: self.key_counts.as_ref(),
+            key_counting: &self.key_counting,
+            count_ask: None,
             may_block: self.may_block,
             resumed: self.resumed,
         };
@@ -188,6 +190,17 @@ impl Bench {
             self.commit();
         }
         reply.bytes().to_vec()
+    }
+
+    /// Counts the keys, as a worker would.
+    pub fn count_keys(&mut self) {
+        let rocks = self.view.database().expect("open").clone();
+        let codec = KeyCodec {
+            slot_encoded: self.settings.cluster_enabled,
+        };
+        self.key_counting.begin(&self.view, self.turn.now());
+        let counts = counting::count_keys(&rocks, codec, self.turn.unix());
+        self.key_counting.end(counts, self.turn);
     }
 
     /// Commits what was written.

@@ -8,6 +8,7 @@ use super::dispatch::{self, Evaluation};
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Class, Flags, KeySpec, Spec};
 use super::table::Command;
+use super::{account, monitor};
 use crate::client::transaction::{Queued, Transaction};
 use crate::client::{Client, ClientKey};
 use crate::error::ReplyError;
@@ -155,29 +156,28 @@ pub fn queue(node: &mut Node, key: ClientKey, command: &'static Command, args: A
     true
 }
 
-/// A command could not be queued: EXEC will refuse.
-pub fn command_failed(node: &mut Node, key: ClientKey) {
-    if let Some(transaction) = node
-        .clients
-        .get_mut(key)
-        .and_then(|client| client.transaction.as_mut())
-    {
+/// A command did not pass the checks: EXEC will refuse, or has been refused itself, which ends its transaction. Returns what
+/// the client is told.
+pub fn rejected(
+    node: &mut Node,
+    key: ClientKey,
+    command: Option<&'static Command>,
+    error: ReplyError,
+) -> ReplyError {
+    let Some(client) = node.clients.get_mut(key) else {
+        return error;
+    };
+    if command.is_some_and(|command| command.spec.name == "exec") {
+        client.transaction = None;
+        node.unwatch(key);
+        let text = error.text();
+        let reason = text.strip_prefix(b"ERR ").unwrap_or(text);
+        return ReplyError::new([b"EXECABORT Transaction discarded because of: ", reason].concat());
+    }
+    if let Some(transaction) = &mut client.transaction {
         transaction.has_errors = true;
     }
-}
-
-/// EXEC did not pass the checks: its transaction is over, and the error says so, but for one of cluster mode, as in Redis.
-pub fn exec_rejected(node: &mut Node, key: ClientKey, error: ReplyError) -> ReplyError {
-    if let Some(client) = node.clients.get_mut(key) {
-        client.transaction = None;
-    }
-    node.unwatch(key);
-    if error.code() == b"CROSSSLOT" {
-        return error;
-    }
-    let mut text = b"EXECABORT Transaction discarded because of: ".to_vec();
-    text.extend_from_slice(error.text().strip_prefix(b"ERR ").unwrap_or(error.text()));
-    ReplyError::new(text)
+    error
 }
 
 fn multi(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
@@ -306,17 +306,47 @@ fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
     ctx.node.view.set_scans_may_wait(may_wait);
     ctx.reply.array(transaction.queue.len());
     let mut result = Ok(());
+    let mut executed = Vec::new();
     for queued in &transaction.queue {
-        result = run_queued(ctx, queued);
-        if result.is_err() {
-            break;
+        match run_queued(ctx, queued) {
+            Ok(done) if may_wait => executed.push((queued, done)),
+            Ok(done) => book(ctx, queued, &done),
+            Err(halt) => {
+                result = Err(halt);
+                break;
+            }
+        }
+    }
+    // A queue that waits runs again from its start: only then do its commands count.
+    if result.is_ok() {
+        for (queued, done) in executed {
+            book(ctx, queued, &done);
         }
     }
     ctx.node.view.set_scans_may_wait(true);
     result
 }
 
-fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
+/// How one command of a queue went.
+struct Done {
+    took_us: u64,
+    error: Option<ReplyError>,
+}
+
+fn book(ctx: &mut ControlCtx<'_>, queued: &Queued, done: &Done) {
+    let args = queued.args.as_args();
+    account::executed(
+        ctx.node,
+        ctx.client,
+        queued.command,
+        args,
+        done.took_us,
+        done.error.as_ref(),
+    );
+    monitor::note(ctx.node, ctx.client, queued.command, args);
+}
+
+fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
     let mark = ctx.node.view.mark();
     let changes = &ctx.node.changes;
     let noted = (
@@ -330,15 +360,14 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
         turn: ctx.turn,
         seed: ctx.node.rng.next_u64(),
         resumed: false,
+        count_ask: ctx.count_ask,
     };
     let began_us = ctx.node.stamp();
-    super::monitor::note(ctx.node, ctx.client, queued.command, queued.args.as_args());
-    let args = queued.args.as_args();
     let result = dispatch::invoke(
         ctx.node,
         ctx.client,
         queued.command,
-        args,
+        queued.args.as_args(),
         &evaluation,
         ctx.reply,
         true,
@@ -346,10 +375,11 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
     let took_us = ctx.node.stamp().saturating_sub(began_us);
     let error = match result {
         Ok(()) => {
-            ctx.node.stats.executed(queued.command, took_us, false);
-            super::slowlog::note(ctx.node, ctx.client, args, took_us);
             ctx.reply.proto = ctx.session().proto;
-            return Ok(());
+            return Ok(Done {
+                took_us,
+                error: None,
+            });
         }
         Err(Halt::Wait(wait @ (Wait::Scan(_) | Wait::KeyCount))) => return Err(Halt::Wait(wait)),
         // A handler that may not block does not ask to wait for keys.
@@ -362,8 +392,8 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
     ctx.node.forget_changes(noted.0, noted.1, noted.2, noted.3);
     ctx.reply.truncate(written);
     ctx.reply.error(&error);
-    ctx.node.stats.executed(queued.command, took_us, true);
-    ctx.node.stats.error(error.code());
-    super::slowlog::note(ctx.node, ctx.client, args, took_us);
-    Ok(())
+    Ok(Done {
+        took_us,
+        error: Some(error),
+    })
 }

@@ -8,8 +8,6 @@ use crate::storage::scan::ScanRequest;
 /// Something for the server to do after the turn's commands.
 #[derive(Debug)]
 pub enum Request {
-    /// Stand still for so long (DEBUG SLEEP): the one thing that blocks the loop, because that is what it is for.
-    Block(std::time::Duration),
     /// Give this to a worker.
     Work(WorkerJob),
     /// Settings changed at run time: apply what concerns sockets, threads and the log.
@@ -29,8 +27,6 @@ pub enum WorkerJob {
         ticket: Ticket,
         requests: Vec<ScanRequest>,
     },
-    /// Count the keys of all databases.
-    CountKeys,
     /// Find expired keys.
     FindExpired { limit: usize },
 }

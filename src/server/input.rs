@@ -23,50 +23,31 @@ enum Stop {
     Held,
 }
 
-/// How accepting from a listener ended.
-enum Accepting {
-    /// Nobody waits there.
-    Done,
-    /// There may be more.
-    More,
-    /// The system gives no more descriptors or memory.
-    Exhausted,
-}
-
 impl Server {
-    /// Takes new connections in. A listener is told once of what waits at it, so one that is left before it is empty must
-    /// be looked at again: next turn, or, when the system gives no more descriptors, by the timer.
     pub(super) fn accept_connections(&mut self) {
-        let mut listeners = std::mem::take(&mut self.ready.listeners);
-        listeners.append(&mut self.listeners_left);
-        for index in listeners {
-            match self.accept_from(index) {
-                Accepting::Done => {}
-                Accepting::More => self.listeners_left.push(index),
-                Accepting::Exhausted => self.listeners_exhausted.push(index),
-            }
+        let mut list = std::mem::take(&mut self.ready.listeners);
+        list.append(&mut self.accept_more);
+        for index in list {
+            self.accept_from(index);
         }
     }
 
-    fn accept_from(&mut self, index: usize) -> Accepting {
+    /// Accepts from one listener. It is told of once only: what is left behind must be remembered.
+    fn accept_from(&mut self, index: usize) {
         for _ in 0..ACCEPTS_PER_TURN_MAX {
-            match self.reactor.accept(index) {
+            match self.reactor.listeners().accept(index) {
                 Ok(Some(accepted)) => self.admit(accepted),
-                Ok(None) => return Accepting::Done,
-                Err(error) if is_exhaustion(&error) => {
+                Ok(None) => return,
+                // The peer has left before it was accepted.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
                     log::warn!("a connection could not be accepted: {error}");
-                    return Accepting::Exhausted;
+                    return self.accept_later.push(index);
                 }
-                // It was gone before it was accepted; others wait behind it.
-                Err(error) => log::debug!("a connection could not be accepted: {error}"),
             }
         }
-        Accepting::More
-    }
-
-    /// Tries again to accept where the system has refused to.
-    pub(super) fn accept_again(&mut self) {
-        self.listeners_left.append(&mut self.listeners_exhausted);
+        self.accept_more.push(index);
+        self.look_again = true;
     }
 
     fn admit(&mut self, accepted: Accepted) {
@@ -170,6 +151,7 @@ impl Server {
             }
         };
         self.node.stats.net_input_bytes += bytes as u64;
+        self.node.stats.reads += 1;
         if client.input.buf.is_empty() {
             let buffer = std::mem::take(&mut self.read_buffer);
             self.run_fresh(key, &buffer[..bytes]);
@@ -327,13 +309,6 @@ impl Server {
 
 /// What a connection from outside is told in protected mode. Redis's rule; the words are ours.
 const PROTECTED: &[u8] = b"-DENIED Stillpoint is running in protected mode: no password is set, so connections are accepted from this machine only. Set one with 'requirepass', or turn protected mode off with 'protected-mode no'.\r\n";
-
-fn is_exhaustion(error: &std::io::Error) -> bool {
-    let exhausted = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
-    error
-        .raw_os_error()
-        .is_some_and(|code| exhausted.contains(&code))
-}
 
 /// The session of a connection.
 pub(super) fn key_of(token: ConnToken) -> ClientKey {

@@ -8,6 +8,8 @@ mod durable;
 mod engine_options;
 mod events;
 mod input;
+mod listening;
+mod open_files;
 mod output;
 mod settings;
 mod signals;
@@ -38,12 +40,12 @@ pub struct Server {
     committer: Option<Committer>,
     workers: Workers,
     cron: cron::Cron,
-    /// Listeners with more connections to accept than a turn takes.
-    listeners_left: Vec<usize>,
-    /// Listeners that the system gave no descriptor for; tried again by the timer.
-    listeners_exhausted: Vec<usize>,
-    /// The mailbox may hold more than a turn takes.
-    mailbox_left: bool,
+    /// There is more to take than a turn takes: do not sleep before the next one.
+    look_again: bool,
+    /// Listeners that may have more to accept now.
+    accept_more: Vec<usize>,
+    /// Listeners that failed to accept: tried again at the next round of timers.
+    accept_later: Vec<usize>,
     /// Connections that may have bytes to read now.
     readable: Vec<ConnToken>,
     read_buffer: Box<[u8]>,

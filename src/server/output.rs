@@ -48,6 +48,7 @@ impl Server {
                     client.output.advance(bytes);
                     client.last_interaction = self.node.turn.now();
                     self.node.stats.net_output_bytes += bytes as u64;
+                    self.node.stats.writes += 1;
                 }
                 WriteOutcome::Full => {}
                 WriteOutcome::Closed => return self.node.close_now(key),

@@ -36,6 +36,7 @@ impl Server {
     pub(super) fn turns(&mut self) -> i32 {
         loop {
             let timeout = self.sleep_time();
+            self.look_again = false;
             let mut ready = std::mem::take(&mut self.ready);
             if let Err(error) = self.reactor.poll(timeout, &mut ready) {
                 log::error!("poll failed: {error}");
@@ -58,13 +59,12 @@ impl Server {
     /// How long the poll may sleep.
     fn sleep_time(&self) -> Option<Duration> {
         let node = &self.node;
-        let busy = !(self.readable.is_empty()
-            && self.listeners_left.is_empty()
-            && !self.mailbox_left
-            && node.input_list.is_empty()
-            && node.output_list.is_empty()
-            && node.closing_list.is_empty()
-            && node.requests.is_empty())
+        let busy = self.look_again
+            || !(self.readable.is_empty()
+                && node.input_list.is_empty()
+                && node.output_list.is_empty()
+                && node.closing_list.is_empty()
+                && node.requests.is_empty())
             || node.waiting.has_due();
         if busy {
             return Some(Duration::ZERO);
@@ -83,15 +83,14 @@ impl Server {
     }
 
     fn take_mailbox(&mut self) {
-        // If it stays set there may be more, whose wake-up is spent: the loop does not sleep before they are taken.
-        self.mailbox_left = true;
         for _ in 0..MAILBOX_EVENTS_PER_TURN_MAX {
             let Some(event) = self.mailbox.take() else {
-                self.mailbox_left = false;
                 return;
             };
             self.handle(event);
         }
+        // There may be more, and their wake-up is spent: do not sleep before they are taken.
+        self.look_again = true;
     }
 
     fn handle(&mut self, event: LoopEvent) {
@@ -168,9 +167,9 @@ impl Server {
                 Request::ConfigChanged(names) => self.config_changed(&names),
                 Request::Exit(status) => self.exit = Some(status),
                 Request::Compact => self.start_compaction(),
-                Request::Block(duration) => std::thread::sleep(duration),
             }
         }
+        self.count_keys_if_due();
     }
 
     fn check_invariants(&mut self) {

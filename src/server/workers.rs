@@ -112,16 +112,6 @@ impl Server {
                     });
                 }));
             }
-            WorkerJob::CountKeys => {
-                if std::mem::replace(&mut self.cron.counting, true) {
-                    return;
-                }
-                let codec = self.node.codec;
-                let now = self.node.turn.unix();
-                self.workers.give(Job::new(move |sender| {
-                    sender.send(LoopEvent::Counted(counting::count_keys(&rocks, codec, now)));
-                }));
-            }
             WorkerJob::FindExpired { limit } => {
                 let codec = self.node.codec;
                 let now = self.node.turn.unix();
@@ -133,6 +123,23 @@ impl Server {
                 }));
             }
         }
+    }
+
+    /// Begins a count of the keys that commands wait for, once what they have written is committed.
+    pub(super) fn count_keys_if_due(&mut self) {
+        let now = self.node.turn.now();
+        if !self.node.key_counting.is_due(&self.node.view, now) {
+            return;
+        }
+        let Ok(rocks) = self.node.view.database().cloned() else {
+            return;
+        };
+        self.node.key_counting.begin(&self.node.view, now);
+        let codec = self.node.codec;
+        let now = self.node.turn.unix();
+        self.workers.give(Job::new(move |sender| {
+            sender.send(LoopEvent::Counted(counting::count_keys(&rocks, codec, now)));
+        }));
     }
 
     pub(super) fn start_compaction(&mut self) {

@@ -422,6 +422,11 @@ impl View {
         }
     }
 
+    /// Whether anything is not committed yet.
+    pub fn has_uncommitted(&self) -> bool {
+        !(self.handed.is_empty() && self.open.is_empty())
+    }
+
     /// A commit failed: everything uncommitted is dropped, the open record too. Nothing is run again.
     pub fn drop_uncommitted(&mut self) {
         self.handed.clear();

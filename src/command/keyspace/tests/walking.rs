@@ -4,7 +4,6 @@ use super::{NOT_AN_INTEGER, SYNTAX};
 use crate::command::testing::Bench;
 use crate::limits::SCAN_ENTRIES_INLINE_MAX;
 use crate::storage::cf::Cf;
-use crate::storage::counting::{DbCount, KeyCounts};
 use crate::storage::keys::DbIndex;
 use crate::storage::metadata::{Header, Type};
 use crate::storage::scan::{ScanRequest, read_ranges};
@@ -101,17 +100,8 @@ fn databases_too_large_for_one_turn() {
     }
     bench.commit();
     assert_eq!(bench.run("dbsize"), "WAIT KeyCount");
-    let mut counts = KeyCounts::default();
-    let keys = count as u64;
-    counts.by_db.insert(
-        DbIndex(0),
-        DbCount {
-            keys,
-            ..DbCount::default()
-        },
-    );
-    bench.key_counts = Some(counts);
-    assert_eq!(bench.run("dbsize"), format!(":{keys}"));
+    bench.count_keys();
+    assert_eq!(bench.run("dbsize"), format!(":{count}"));
     bench.db = DbIndex(5);
     assert_eq!(bench.run("dbsize"), ":0");
     bench.db = DbIndex(0);
