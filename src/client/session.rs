@@ -47,6 +47,8 @@ pub enum Flag {
     InputListed = 1 << 8,
     /// A Sentinel: it said so by publishing or subscribing to the hello channel.
     Sentinel = 1 << 9,
+    /// The peer has closed its sending side; there may be bytes left to read.
+    HungUp = 1 << 10,
 }
 
 /// `CLIENT REPLY ON|OFF|SKIP`.

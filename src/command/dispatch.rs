@@ -7,8 +7,8 @@ use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
 use super::table::Command;
 use super::{account, monitor, parked_scans, transactions};
-use crate::client::waiting::{Reason, Ticket};
-use crate::client::{ClientKey, Parked, ReplyMode, State};
+use crate::client::waiting::{DbKey, Reason, Ticket};
+use crate::client::{ClientKey, Flag, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
 use crate::error::{ReplyError, printed};
 use crate::node::key_counting::Ask;
@@ -28,9 +28,7 @@ pub struct Evaluation {
 
 /// Runs the command that `key` sent, or queues it, or parks the client.
 pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
-    let now = node.now();
     if let Some(client) = node.clients.get_mut(key) {
-        client.last_interaction = now;
         client.skip_this_reply = client.reply_mode == ReplyMode::SkipNext;
         if client.skip_this_reply {
             client.reply_mode = ReplyMode::On;
@@ -126,11 +124,30 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     );
 }
 
-/// Evaluates the commands whose keys were written, until none is due: right after the command that wrote, as Redis does.
+/// Offers written keys to those who wait for them, right after the command that wrote, as Redis does: in order of arrival,
+/// until nothing is left. However many wait for a key, one element wakes one.
 pub fn serve_written_keys(node: &mut Node) {
-    while let Some((_, key)) = node.waiting.next_due_key() {
-        resume(node, key);
+    while let Some(name) = node.waiting.next_written() {
+        let mut after = Ticket::default();
+        while holds_something(node, &name)
+            && let Some((ticket, key)) = node.waiting.next_waiter(&name, after)
+        {
+            resume(node, key);
+            after = ticket;
+        }
     }
+}
+
+/// Whether a key exists; while that cannot be said, those who wait for it may find out themselves.
+fn holds_something(node: &mut Node, (db, name): &DbKey) -> bool {
+    let mut store = Store {
+        view: &mut node.view,
+        db: *db,
+        codec: node.codec,
+        turn: node.turn,
+        changes: &mut node.changes,
+    };
+    store.header(name).map_or(true, |header| header.is_some())
 }
 
 /// The parked command of `key` has come to the end of its own time.
@@ -471,11 +488,40 @@ fn park(
         node.waiting.watch_key(ticket, db, name);
     }
     parked.ticket = ticket;
+    let mut is_hung_up = false;
     if let Some(client) = node.clients.get_mut(key) {
         client.state = State::Parked(parked);
+        is_hung_up = client.has(Flag::HungUp);
     }
     node.update_wants_keys();
+    if is_hung_up && may_be_long(reason) {
+        node.close_now(key);
+    }
     ticket
+}
+
+/// Whether a wait may last until somebody else does something. Workers and commits end the other waits, soon and by
+/// themselves.
+fn may_be_long(reason: Reason) -> bool {
+    match reason {
+        Reason::Paused | Reason::Keys => true,
+        Reason::Worker | Reason::Counts | Reason::Stalled => false,
+    }
+}
+
+/// The peer of `key` has closed its sending side. A command of its that waits for long never runs; one that will run
+/// soon by itself, and those that the peer sent before it left, do.
+pub fn peer_hung_up(node: &mut Node, key: ClientKey) {
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    client.set(Flag::HungUp, true);
+    let reason = client
+        .parked()
+        .and_then(|parked| node.waiting.reason(parked.ticket));
+    if reason.is_some_and(may_be_long) {
+        node.close_now(key);
+    }
 }
 
 fn leave_list(node: &mut Node, key: ClientKey, parked: &Parked) {

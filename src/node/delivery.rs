@@ -26,8 +26,9 @@ impl Node {
     /// Appends a message that `key` did not ask for, which depends on `group`.
     pub fn deliver_message(&mut self, key: ClientKey, bytes: &[u8], group: GroupId) {
         let committed = self.view.committed_group();
+        // One that is to be closed after its last reply would otherwise never come to its end.
         if let Some(client) = self.clients.get_mut(key)
-            && !client.has(Flag::CloseNow)
+            && !client.is_closing()
         {
             client
                 .output

@@ -142,6 +142,8 @@ impl Server {
     }
 
     fn release_parked(&mut self) {
+        // What the server itself has written this turn, by no command of a client.
+        dispatch::serve_written_keys(&mut self.node);
         for _ in 0..RELEASES_PER_TURN_MAX {
             let Some((_, key)) = self.node.waiting.next_due() else {
                 return;
