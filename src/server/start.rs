@@ -95,6 +95,7 @@ impl Server {
             workers,
             cron: Cron::new(),
             readable: Vec::new(),
+            read_round: 0,
             read_buffer: vec![0; READ_BYTES_PER_TURN_MAX].into_boxed_slice(),
             spans: Vec::new(),
             inline: Vec::new(),
