@@ -96,6 +96,7 @@ pub mod rdb;
 pub mod reactor;
 pub mod resp;
 pub mod server;
+pub mod stats;
 pub mod storage;
 pub mod supervised;
 pub mod text;

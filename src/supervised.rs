@@ -49,6 +49,11 @@ impl Supervisor {
         }
     }
 
+    /// Whether there is one.
+    pub fn is_told(&self) -> bool {
+        self.socket.is_some()
+    }
+
     /// Tells the service manager. Never waits: a manager that does not read is an error.
     pub fn tell(&self, state: State) -> io::Result<()> {
         let Some((socket, address)) = &self.socket else {

@@ -7,13 +7,14 @@ use super::transaction::{Transaction, Watch};
 use super::waiting::Ticket;
 use crate::clock::{MonoMs, Turn};
 use crate::command::halt::OnTimeout;
+use crate::command::parked_scans::ParkedScans;
 use crate::command::table::Command;
+use crate::node::key_counting::Ask;
 use crate::pubsub::Subscriptions;
 use crate::resp::parse::{ParseState, Span};
 use crate::resp::{OwnedArgs, Proto};
 use crate::storage::commit::GroupId;
 use crate::storage::keys::DbIndex;
-use crate::storage::scan::Pinned;
 
 /// A connection's place in the slab, with a generation so that a stale one finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -90,6 +91,10 @@ pub struct Parked {
     pub on_timeout: Option<OnTimeout>,
     /// The end of its wait for keys, fixed when it first waited.
     pub deadline: Option<MonoMs>,
+    /// Time spent on evaluating it so far.
+    pub spent_us: u64,
+    /// It was evaluated before: what a pause holds back was not.
+    pub has_run: bool,
     pub keys: Vec<Box<[u8]>>,
     pub extra: Option<Box<ParkedExtra>>,
 }
@@ -97,12 +102,10 @@ pub struct Parked {
 /// The rare part of a parked command.
 #[derive(Debug, Default)]
 pub struct ParkedExtra {
-    /// What a worker has read for it, all from one snapshot.
-    pub pinned: Vec<Pinned>,
-    /// Times a worker's answer was outdated when it came.
-    pub worker_restarts: u32,
-    /// CLIENT UNBLOCK ... ERROR was asked for.
-    pub unblock_error: bool,
+    /// What workers have read for it.
+    pub scans: ParkedScans,
+    /// It waits for a count of keys, or has.
+    pub count_ask: Option<Ask>,
 }
 
 /// Whether a client reads commands now, and why not.

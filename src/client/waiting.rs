@@ -23,8 +23,14 @@ pub enum Reason {
     Keys,
     /// A worker's answer.
     Worker,
+    /// A worker's count of all keys.
+    Counts,
     /// Room for writes: the engine's, or the overlay's.
     Stalled,
+}
+
+impl Reason {
+    const COUNT: usize = Reason::Stalled as usize + 1;
 }
 
 #[derive(Debug)]
@@ -41,6 +47,8 @@ pub struct Waiting {
     entries: BTreeMap<Ticket, Entry>,
     deadlines: BTreeSet<(MonoMs, Ticket)>,
     by_key: HashMap<(DbIndex, Box<[u8]>), BTreeSet<Ticket>, foldhash::fast::RandomState>,
+    /// Entries of each reason.
+    by_reason: [usize; Reason::COUNT],
     due: VecDeque<Ticket>,
     /// Due because a key was written: served right after the command that wrote it.
     due_keys: VecDeque<Ticket>,
@@ -52,6 +60,7 @@ impl Waiting {
     pub fn park(&mut self, client: ClientKey, reason: Reason, deadline: Option<MonoMs>) -> Ticket {
         self.next += 1;
         let ticket = Ticket(self.next);
+        self.by_reason[reason as usize] += 1;
         self.entries.insert(
             ticket,
             Entry {
@@ -73,6 +82,8 @@ impl Waiting {
             return;
         };
         entry.due = false;
+        self.by_reason[entry.reason as usize] -= 1;
+        self.by_reason[reason as usize] += 1;
         entry.reason = reason;
         if let Some(at) = std::mem::replace(&mut entry.deadline, deadline) {
             self.deadlines.remove(&(at, ticket));
@@ -104,10 +115,11 @@ impl Waiting {
 
     /// Removes an entry. Its keys must have been unwatched.
     pub fn remove(&mut self, ticket: Ticket) {
-        if let Some(entry) = self.entries.remove(&ticket)
-            && let Some(at) = entry.deadline
-        {
-            self.deadlines.remove(&(at, ticket));
+        if let Some(entry) = self.entries.remove(&ticket) {
+            self.by_reason[entry.reason as usize] -= 1;
+            if let Some(at) = entry.deadline {
+                self.deadlines.remove(&(at, ticket));
+            }
         }
     }
 
@@ -144,7 +156,9 @@ impl Waiting {
             entry.due = true;
             match entry.reason {
                 Reason::Keys => self.due_keys.push_back(ticket),
-                Reason::Paused | Reason::Worker | Reason::Stalled => self.due.push_back(ticket),
+                Reason::Paused | Reason::Worker | Reason::Counts | Reason::Stalled => {
+                    self.due.push_back(ticket)
+                }
             }
         }
     }
@@ -209,10 +223,12 @@ impl Waiting {
 
     /// How many wait for this reason.
     pub fn count(&self, reason: Reason) -> usize {
-        self.entries
-            .values()
-            .filter(|entry| entry.reason == reason)
-            .count()
+        self.by_reason[reason as usize]
+    }
+
+    /// How many wait with an end of their own.
+    pub fn with_deadline(&self) -> usize {
+        self.deadlines.len()
     }
 
     /// Whether any client waits for keys.
@@ -265,6 +281,22 @@ mod tests {
         assert!(waiting.has_due());
         assert_eq!(due(&mut waiting), [3, 2], "once each");
         assert_eq!((waiting.len(), waiting.count(Reason::Keys)), (3, 1));
+    }
+
+    #[test]
+    fn entries_are_counted_by_what_they_wait_for() {
+        let mut waiting = Waiting::default();
+        let first = waiting.park(client(1), Reason::Paused, None);
+        let second = waiting.park(client(2), Reason::Keys, Some(MonoMs(9)));
+        let counts = |waiting: &Waiting| {
+            [Reason::Paused, Reason::Keys, Reason::Counts].map(|reason| waiting.count(reason))
+        };
+        assert_eq!(counts(&waiting), [1, 1, 0]);
+        waiting.repark(first, Reason::Counts, None);
+        assert_eq!((counts(&waiting), waiting.with_deadline()), ([0, 1, 1], 1));
+        waiting.remove(second);
+        waiting.remove(second);
+        assert_eq!((counts(&waiting), waiting.with_deadline()), ([0, 0, 1], 0));
     }
 
     #[test]

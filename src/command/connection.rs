@@ -35,7 +35,8 @@ pub const SPECS: &[Spec] = &[
         .flags(Flags::LOADING.and(Flags::STALE).and(Flags::FAST))
         .doc("connection", "1.0.0", "O(1)", "Returns the given string."),
     Spec::control("auth", -2, auth)
-        .flags(GREETING.and(Flags::SKIP_MONITOR).and(Flags::SKIP_SLOWLOG))
+        .flags(GREETING)
+        .secrets(auth_secrets)
         .never_held()
         .doc(
             "connection",
@@ -44,7 +45,8 @@ pub const SPECS: &[Spec] = &[
             "Authenticates the connection.",
         ),
     Spec::control("hello", -1, hello)
-        .flags(GREETING.and(Flags::SKIP_MONITOR).and(Flags::SKIP_SLOWLOG))
+        .flags(GREETING)
+        .secrets(hello_secrets)
         .never_held()
         .doc(
             "connection",
@@ -112,6 +114,25 @@ fn select(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     ctx.session().db = DbIndex(index.ok_or(DB_OUT_OF_RANGE)?);
     ctx.reply.ok();
     Ok(())
+}
+
+fn auth_secrets(args: Args<'_>) -> Vec<usize> {
+    (1..args.len()).collect()
+}
+
+fn hello_secrets(args: Args<'_>) -> Vec<usize> {
+    let mut found = Vec::new();
+    let mut at = 2;
+    while at < args.len() {
+        if args.is(at, "auth") && at + 2 < args.len() {
+            found.extend([at + 1, at + 2]);
+            at += 3;
+        } else {
+            // SETNAME and its name; anything else is an error before what follows is looked at.
+            at += 2;
+        }
+    }
+    found
 }
 
 /// Checks a password. There is one user, `default`.
@@ -199,7 +220,7 @@ fn hello(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     if let Some((user, password)) = credentials {
         check_password(ctx, user, password)?;
     }
-    if !ctx.session().has(Flag::Authenticated) {
+    if !ctx.session().has(Flag::Authenticated) && !ctx.node.config.requirepass.is_empty() {
         return Err(NO_AUTH.into());
     }
     if let Some(name) = name {

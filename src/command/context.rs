@@ -1,11 +1,15 @@
 //! What a command sees while it runs.
 
+use std::borrow::Cow;
+
 use super::cursors::Cursors;
+use super::halt::{Halt, Run, Wait};
 use crate::client::{Client, ClientKey};
 use crate::clock::Turn;
 use crate::node::Node;
+use crate::node::key_counting::{Ask, KeyCounting};
 use crate::resp::Reply;
-use crate::storage::counting::KeyCounts;
+use crate::storage::counting::{self, KeyCounts};
 use crate::storage::store::Store;
 
 /// Settings that data commands look at; the server keeps them in step with the configuration.
@@ -64,10 +68,26 @@ pub struct DataCtx<'a> {
     pub cursors: &'a mut Cursors,
     /// Whether the command may wait for keys; inside EXEC and scripts it may not, and answers as if the time were over.
     pub may_block: bool,
-    /// The keys of each database, when they were counted lately.
-    pub key_counts: Option<&'a KeyCounts>,
+    /// The counts of keys that there are; [`DataCtx::key_counts`] says which are good.
+    pub key_counting: &'a KeyCounting,
+    /// What it remembers of asking for a count, when it is evaluated again after waiting for it.
+    pub count_ask: Option<Ask>,
     /// Whether it is evaluated again after waiting for keys: keys of another type are then passed over, not an error.
     pub resumed: bool,
+}
+
+impl<'a> DataCtx<'a> {
+    /// The last counts, however old.
+    pub fn last_key_counts(&self) -> Option<&'a KeyCounts> {
+        self.key_counting.last()
+    }
+
+    /// The keys of each database. Waits for a worker to count them unless a count is fresh.
+    pub fn key_counts(&self) -> Run<Cow<'a, KeyCounts>> {
+        self.key_counting
+            .answer(self.store.view, self.count_ask, self.turn.now())
+            .ok_or(Halt::Wait(Wait::KeyCount))
+    }
 }
 
 /// A small seeded generator (splitmix64): what commands draw random elements with.
@@ -103,6 +123,8 @@ pub struct ControlCtx<'a> {
     pub turn: Turn,
     /// Whether EXEC runs it.
     pub in_exec: bool,
+    /// What it remembers of asking for a count of keys, when it is evaluated again after waiting for it.
+    pub count_ask: Option<Ask>,
 }
 
 impl ControlCtx<'_> {
@@ -112,6 +134,40 @@ impl ControlCtx<'_> {
             .clients
             .get_mut(self.client)
             .expect("a command runs only while its client is there")
+    }
+
+    /// The client's database.
+    pub fn store(&mut self) -> Store<'_> {
+        let db = self.session().db;
+        let turn = self.turn;
+        let node = &mut *self.node;
+        Store {
+            view: &mut node.view,
+            db,
+            codec: node.codec,
+            turn,
+            changes: &mut node.changes,
+        }
+    }
+
+    /// The keys of each database. Waits for a worker to count them unless a count is fresh; inside EXEC, and while the
+    /// database is being reopened, it takes what can be had at once.
+    pub fn key_counts(&mut self) -> Run<KeyCounts> {
+        let node = &mut *self.node;
+        if node.is_reopening {
+            return Ok(node.key_counting.at_once(&node.view).into_owned());
+        }
+        if let Some(counts) = node
+            .key_counting
+            .answer(&node.view, self.count_ask, self.turn.now())
+        {
+            return Ok(counts.into_owned());
+        }
+        if !self.in_exec {
+            return Err(Halt::Wait(Wait::KeyCount));
+        }
+        let counted = counting::count_view(&mut node.view, node.codec, self.turn.unix())?;
+        Ok(counted.unwrap_or_else(|| node.key_counting.at_once(&node.view).into_owned()))
     }
 
     /// The reply depends on everything written so far, by anybody.

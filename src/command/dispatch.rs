@@ -6,18 +6,15 @@ use super::gate::{self, Candidate, Verdict};
 use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
 use super::table::Command;
-use super::{monitor, transactions};
+use super::{account, monitor, parked_scans, transactions};
 use crate::client::waiting::{Reason, Ticket};
 use crate::client::{ClientKey, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
 use crate::error::{ReplyError, printed};
+use crate::node::key_counting::Ask;
 use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
-use crate::storage::scan::Pinned;
 use crate::storage::store::Store;
-
-/// Restarts on a worker's outdated answer after which a command finishes on what it has.
-const WORKER_RESTARTS_MAX: u32 = 2;
 
 /// How a command is evaluated: fresh, or again after it waited.
 pub struct Evaluation {
@@ -25,6 +22,8 @@ pub struct Evaluation {
     pub seed: u64,
     /// It waited for keys before.
     pub resumed: bool,
+    /// What it remembers of asking for a count of keys.
+    pub count_ask: Option<Ask>,
 }
 
 /// Runs the command that `key` sent, or queues it, or parks the client.
@@ -71,6 +70,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
             turn,
             seed,
             resumed: false,
+            count_ask: None,
         },
         None,
     );
@@ -101,11 +101,11 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     }
     node.stamp();
     // A worker's answer belongs to the time at which it was asked for; everything else happens now.
-    let has_answer = parked
+    let has_answers = parked
         .extra
         .as_ref()
-        .is_some_and(|extra| !extra.pinned.is_empty());
-    let turn = if has_answer {
+        .is_some_and(|extra| extra.scans.has_answers());
+    let turn = if has_answers {
         parked.turn
     } else {
         node.turn.at(node.stamp_us)
@@ -114,6 +114,7 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         turn,
         seed: parked.seed,
         resumed: !parked.keys.is_empty(),
+        count_ask: parked.extra.as_ref().and_then(|extra| extra.count_ask),
     };
     run(
         node,
@@ -148,6 +149,8 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
         Some(super::halt::OnTimeout::Count(count)) => reply.int(count),
         Some(super::halt::OnTimeout::NullArray) | None => reply.null_array(),
     }
+    let args = parked.args.as_args();
+    account::executed(node, key, parked.command, args, parked.spent_us, None);
     finish_reply(node, key, reply);
     node.list_input(key);
 }
@@ -164,6 +167,15 @@ pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
     leave_list(node, key, &parked);
     let mut reply = node.take_reply(proto);
     reply.error(error);
+    let args = parked.args.as_args();
+    account::executed(
+        node,
+        key,
+        parked.command,
+        args,
+        parked.spent_us,
+        Some(error),
+    );
     finish_reply(node, key, reply);
     node.list_input(key);
 }
@@ -238,8 +250,8 @@ fn run(
     };
     let mut reply = node_reply(&mut node.scratch, client.proto);
     let mark = node.view.begin_command();
-    if let Some(extra) = parked.as_mut().and_then(|parked| parked.extra.as_mut()) {
-        node.view.pinned = std::mem::take(&mut extra.pinned);
+    if let Some(parked) = &mut parked {
+        parked_scans::load(&mut node.view, parked);
     }
     let noted = (
         node.changes.keys.len(),
@@ -247,6 +259,7 @@ fn run(
         node.changes.events.len(),
         node.changes.count,
     );
+    let looked_up = (node.changes.hits, node.changes.misses);
     // One that waited for keys was shown when it began to.
     if !evaluation.resumed {
         monitor::note(node, key, command, args);
@@ -254,32 +267,32 @@ fn run(
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     let took_us = node.stamp().saturating_sub(began_us);
-    let pinned = std::mem::take(&mut node.view.pinned);
+    let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
     match result {
-        Ok(()) => {
-            node.stats.executed(command, took_us, false);
-            super::slowlog::note(node, key, args, took_us);
-        }
+        Ok(()) => account::executed(node, key, command, args, spent_us, None),
         Err(Halt::Error(error)) => {
             node.view.undo(mark);
             node.forget_changes(noted.0, noted.1, noted.2, noted.3);
             reply.truncate(0);
             reply.error(&error);
-            node.stats.executed(command, took_us, true);
-            node.stats.error(error.code());
-            super::slowlog::note(node, key, args, took_us);
+            account::executed(node, key, command, args, spent_us, Some(&error));
         }
         Err(Halt::Wait(wait)) => {
             node.view.undo(mark);
             node.forget_changes(noted.0, noted.1, noted.2, noted.3);
+            (node.changes.hits, node.changes.misses) = looked_up;
             node.give_back(reply);
             let mut parked = parked.unwrap_or_else(|| new_parked(node, command, args));
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
+            parked.spent_us = spent_us;
+            parked.has_run = true;
+            parked_scans::keep(&mut node.view, &mut parked);
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
-            return wait_for(node, key, parked, ticket, wait, pinned);
+            return wait_for(node, key, parked, ticket, wait);
         }
     }
+    parked_scans::unload(&mut node.view);
     if let Some(parked) = &parked {
         leave_list(node, key, parked);
         node.list_input(key);
@@ -322,7 +335,8 @@ pub fn invoke(
                 cursors: &mut node.cursors,
                 may_block: !in_exec,
                 resumed: evaluation.resumed,
-                key_counts: node.key_counts.as_ref(),
+                key_counting: &node.key_counting,
+                count_ask: evaluation.count_ask,
             };
             handler(&mut ctx, args)
         }
@@ -333,6 +347,7 @@ pub fn invoke(
                 reply,
                 turn: evaluation.turn,
                 in_exec,
+                count_ask: evaluation.count_ask,
             };
             handler(&mut ctx, args)
         }
@@ -381,6 +396,8 @@ fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Par
         seed: node.rng.next_u64(),
         on_timeout: None,
         deadline: None,
+        spent_us: 0,
+        has_run: false,
         keys: Vec::new(),
         extra: None,
     }
@@ -393,7 +410,6 @@ fn wait_for(
     mut parked: Parked,
     ticket: Option<Ticket>,
     wait: Wait,
-    pinned: Vec<Pinned>,
 ) {
     match wait {
         Wait::Keys(KeyWait {
@@ -414,22 +430,18 @@ fn wait_for(
         Wait::Scan(request) => {
             node.noted.clear();
             let ticket = park(node, key, parked, ticket, Reason::Worker);
-            // What was read before is read again with it: the command sees one state of the data, and needs all of it.
-            let requests = pinned
-                .into_iter()
-                .map(|pinned| pinned.request)
-                .chain([request])
-                .collect();
             node.requests.push(Request::Work(WorkerJob::Scan {
                 client: key,
                 ticket,
-                requests,
+                request,
             }));
         }
         Wait::KeyCount => {
             node.noted.clear();
-            park(node, key, parked, ticket, Reason::Worker);
-            node.requests.push(Request::Work(WorkerJob::CountKeys));
+            let now = node.now();
+            let extra = parked.extra.get_or_insert_default();
+            extra.count_ask = Some(node.key_counting.ask(&node.view, extra.count_ask, now));
+            park(node, key, parked, ticket, Reason::Counts);
         }
     }
 }
@@ -477,37 +489,4 @@ fn leave_list(node: &mut Node, key: ClientKey, parked: &Parked) {
     }
     node.waiting.remove(parked.ticket);
     node.update_wants_keys();
-}
-
-/// A worker's answer for the parked command of `key`. An answer that writes have outdated is asked for again, at most
-/// [`WORKER_RESTARTS_MAX`] times.
-pub fn worker_answered(
-    node: &mut Node,
-    key: ClientKey,
-    ticket: Ticket,
-    pinned: Vec<Pinned>,
-    outdated: bool,
-) {
-    let Some(client) = node.clients.get_mut(key) else {
-        return;
-    };
-    let State::Parked(parked) = &mut client.state else {
-        return;
-    };
-    if parked.ticket != ticket {
-        return;
-    }
-    let extra = parked.extra.get_or_insert_default();
-    if outdated && extra.worker_restarts < WORKER_RESTARTS_MAX {
-        extra.worker_restarts += 1;
-        let requests = pinned.into_iter().map(|pinned| pinned.request).collect();
-        node.requests.push(Request::Work(WorkerJob::Scan {
-            client: key,
-            ticket,
-            requests,
-        }));
-        return;
-    }
-    extra.pinned = pinned;
-    node.waiting.make_due(ticket);
 }

@@ -1,25 +1,37 @@
 //! Commands: what they declare ([`spec`]), what they see ([`context`]), how they end early ([`halt`]), the [`gate`] before
 //! them and the [`dispatch`] around them; then one file a family, each command's declaration beside its handler.
 
+pub mod absent;
+pub mod account;
 pub mod client;
+pub mod cluster;
 pub mod connection;
 pub mod context;
 pub mod cursors;
+pub mod debug;
 pub mod dispatch;
 pub mod gate;
 pub mod halt;
 pub mod hash;
+pub mod info;
 pub mod introspection;
 pub mod keyspace;
+pub mod latency;
 pub mod list;
 pub mod members;
+pub mod memory;
 pub mod monitor;
+#[cfg(test)]
+pub mod node_bench;
+pub mod parked_scans;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;
 pub mod rename;
 pub mod replication;
 pub mod server;
+#[cfg(test)]
+mod server_tests;
 pub mod set;
 pub mod shutdown;
 pub mod slowlog;

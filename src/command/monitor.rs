@@ -1,5 +1,6 @@
-//! MONITOR: every command that is executed, shown to those who asked.
+//! MONITOR: every command that is executed, shown to those who asked, once it has been executed.
 
+use super::account;
 use super::context::ControlCtx;
 use super::halt::Run;
 use super::spec::{Flags, Spec};
@@ -38,8 +39,8 @@ fn monitor(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
     Ok(())
 }
 
-/// Notes `args` for every monitor: it is shown when the command is done, as what it shows depends on what the command wrote. Administrative
-/// commands, and those that carry passwords, are not shown, as in Redis.
+/// Notes `args` for every monitor: it is shown when the command is done, as what it shows depends on what the
+/// command wrote. Passwords are hidden; administrative commands are not shown, as in Redis.
 pub fn note(node: &mut Node, key: ClientKey, command: &'static Command, args: Args<'_>) {
     if node.monitors.is_empty() {
         return;
@@ -59,7 +60,7 @@ pub fn note(node: &mut Node, key: ClientKey, command: &'static Command, args: Ar
         client.peer.addr
     )
     .into_bytes();
-    for arg in args.iter() {
+    for arg in account::shown(command.spec, args) {
         line.push(b' ');
         quote::write_quoted(&mut line, arg);
     }

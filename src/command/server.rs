@@ -1,11 +1,11 @@
-//! The server as a whole: CONFIG, TIME, LASTSAVE, COMPACT, DEBUG.
+//! The server as a whole: CONFIG, TIME, LASTSAVE, COMPACT; and the list of the server commands that have files of their own.
 
 use super::context::ControlCtx;
 use super::halt::Run;
 use super::spec::{Flags, Spec};
-use super::{monitor, shutdown, slowlog};
-use crate::config::{Permission, live, rewrite};
-use crate::error::{NOT_A_FLOAT, ReplyError};
+use super::{cluster, debug, info, latency, memory, monitor, shutdown, slowlog};
+use crate::config::{live, rewrite};
+use crate::error::ReplyError;
 use crate::node::Request;
 use crate::resp::Args;
 
@@ -41,7 +41,7 @@ pub const SPECS: &[Spec] = &[
                 "O(1)",
                 "Persists the effective configuration to file.",
             ),
-            Spec::control("config|set", -4, config_set).flags(ADMIN).never_held().doc(
+            Spec::control("config|set", -4, config_set).flags(ADMIN).secrets(config_secrets).never_held().doc(
                 "server",
                 "2.0.0",
                 "O(N) when N is the number of configuration parameters provided",
@@ -74,37 +74,11 @@ pub const SPECS: &[Spec] = &[
         "O(1)",
         "Kvrocks's cluster topology commands: not in this build yet.",
     ),
-    Spec::container(
-        "debug",
-        &[
-            Spec::control("debug|help", 2, debug_help).flags(ADMIN).doc(
-                "server",
-                "1.0.0",
-                "O(1)",
-                "Returns helpful text about the different subcommands.",
-            ),
-            Spec::control("debug|jmap", 2, debug_jmap).flags(ADMIN).doc(
-                "server",
-                "1.0.0",
-                "O(1)",
-                "A no-op, as in Redis: the JVM is elsewhere.",
-            ),
-            Spec::control("debug|set-active-expire", 3, debug_set_active_expire).flags(ADMIN).doc(
-                "server",
-                "1.0.0",
-                "O(1)",
-                "Switches the search for expired keys on or off.",
-            ),
-            Spec::control("debug|sleep", 3, debug_sleep).flags(ADMIN).doc(
-                "server",
-                "1.0.0",
-                "O(1)",
-                "Stops the server for some seconds.",
-            ),
-        ],
-    )
-    .flags(ADMIN)
-    .doc("server", "1.0.0", "Depends on subcommand.", "A container for debugging commands."),
+    cluster::CLUSTER,
+    debug::DEBUG,
+    info::INFO,
+    latency::LATENCY,
+    memory::MEMORY,
     monitor::MONITOR,
     shutdown::SHUTDOWN,
     slowlog::SLOWLOG,
@@ -121,10 +95,26 @@ fn config_get(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     Ok(())
 }
 
+fn config_secrets(args: Args<'_>) -> Vec<usize> {
+    let arguments: Vec<&[u8]> = args.from(2).iter().collect();
+    let found = live::sensitive_arguments(&arguments);
+    found.into_iter().map(|at| at + 2).collect()
+}
+
 fn config_set(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     let arguments: Vec<&[u8]> = args.from(2).iter().collect();
     let update =
         live::set(&ctx.node.config, &arguments).map_err(|error| ReplyError::new(error.reply()))?;
+    if !update.changed.is_empty()
+        && let Some(applier) = &mut ctx.node.applier
+    {
+        applier
+            .apply(&update.config, &update.changed)
+            .map_err(|refused| {
+                let error = live::SetError::not_applied(refused.setting, &refused.reason);
+                ReplyError::new(error.reply())
+            })?;
+    }
     for notice in &update.notices {
         log::info!("{notice}");
     }
@@ -199,65 +189,4 @@ fn clusterx(_: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
         "ERR CLUSTERX is not supported: cluster topology is not in this build yet",
     )
     .into())
-}
-
-/// DEBUG is for those whom `enable-debug-command` lets.
-fn may_debug(ctx: &mut ControlCtx<'_>) -> Result<(), ReplyError> {
-    const REFUSED: ReplyError = ReplyError::fixed(
-        "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.",
-    );
-    let allowed = match ctx.node.config.enable_debug_command {
-        Permission::Yes => true,
-        Permission::No => false,
-        Permission::Local => {
-            let peer = &ctx.session().peer.addr;
-            let ip = peer
-                .rsplit_once(':')
-                .map_or("", |(ip, _)| ip.trim_matches(['[', ']']));
-            ip.parse::<std::net::IpAddr>()
-                .map_or(peer.starts_with('/'), |ip| ip.to_canonical().is_loopback())
-        }
-    };
-    if allowed { Ok(()) } else { Err(REFUSED) }
-}
-
-fn debug_jmap(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
-    may_debug(ctx)?;
-    ctx.reply.ok();
-    Ok(())
-}
-
-fn debug_sleep(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
-    may_debug(ctx)?;
-    let seconds = crate::text::float::parse_f64(args.at(2)).ok_or(NOT_A_FLOAT)?;
-    let duration = std::time::Duration::try_from_secs_f64(seconds).unwrap_or_default();
-    ctx.node.requests.push(Request::Block(duration));
-    ctx.reply.ok();
-    Ok(())
-}
-
-fn debug_set_active_expire(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
-    may_debug(ctx)?;
-    ctx.node.active_expire = args.at(2) != b"0";
-    ctx.reply.ok();
-    Ok(())
-}
-
-fn debug_help(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
-    may_debug(ctx)?;
-    super::help(
-        ctx.reply,
-        "DEBUG",
-        &[
-            "JMAP",
-            "    Nothing, as in Redis.",
-            "SET-ACTIVE-EXPIRE <0|1>",
-            "    Setting it to 0 disables expiring keys in background when they are not",
-            "    accessed (otherwise the Redis behavior). Setting it to 1 reenables back the",
-            "    default.",
-            "SLEEP <seconds>",
-            "    Stop the server for <seconds>. Decimals allowed.",
-        ],
-    );
-    Ok(())
 }

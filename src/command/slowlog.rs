@@ -1,8 +1,10 @@
 //! The slow log: commands that took longer than `slowlog-log-slower-than` microseconds. Time spent parked does not count.
 
+use super::account;
 use super::context::ControlCtx;
 use super::halt::Run;
 use super::spec::{Flags, Spec};
+use super::table::Command;
 use crate::client::ClientKey;
 use crate::error::ReplyError;
 use crate::node::Node;
@@ -54,34 +56,45 @@ pub const SLOWLOG: Spec = Spec::container(
     "A container for slow log commands.",
 );
 
-/// Notes a command that took `took_us`, if that is slow.
+/// Notes a command that took `took_us`, if that is slow. EXEC does not show, its commands do.
 #[inline]
-pub fn note(node: &mut Node, key: ClientKey, args: Args<'_>, took_us: u64) {
+pub fn note(
+    node: &mut Node,
+    key: ClientKey,
+    command: &'static Command,
+    args: Args<'_>,
+    took_us: u64,
+) {
     let limit = node.config.slowlog_log_slower_than_us;
-    if limit < 0 || took_us < limit as u64 {
-        return;
+    if limit >= 0 && took_us >= limit as u64 && !command.spec.flags.has(Flags::SKIP_SLOWLOG) {
+        record(node, key, command, args, took_us);
     }
-    record(node, key, args, took_us);
 }
 
-fn record(node: &mut Node, key: ClientKey, args: Args<'_>, took_us: u64) {
+fn record(
+    node: &mut Node,
+    key: ClientKey,
+    command: &'static Command,
+    args: Args<'_>,
+    took_us: u64,
+) {
     let Some(client) = node.clients.get(key) else {
         return;
     };
-    if client
-        .last_command
-        .is_some_and(|command| command.spec.flags.has(Flags::SKIP_SLOWLOG))
-    {
-        return;
-    }
-    let mut kept: Vec<Vec<u8>> = args.iter().take(ARGS_MAX).map(shortened).collect();
-    if args.len() > ARGS_MAX {
+    let shown = account::shown(command.spec, args);
+    let mut kept: Vec<Vec<u8>> = shown
+        .iter()
+        .take(ARGS_MAX)
+        .map(|arg| shortened(arg))
+        .collect();
+    if shown.len() > ARGS_MAX {
         kept[ARGS_MAX - 1] =
-            format!("... ({} more arguments)", args.len() - ARGS_MAX + 1).into_bytes();
+            format!("... ({} more arguments)", shown.len() - ARGS_MAX + 1).into_bytes();
     }
     let entry = SlowEntry {
         id: node.stats.slowlog.next_id,
-        unix_s: node.turn.unix_us / 1_000_000,
+        // When it ended: the turn may be older than the command was long.
+        unix_s: node.clock.turn().unix_us / 1_000_000,
         took_us,
         args: kept,
         addr: client.peer.addr.clone(),

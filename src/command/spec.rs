@@ -129,6 +129,8 @@ pub struct Spec {
     pub summary: &'static str,
     /// Whether a pause of ALL holds it back. Said outright for each command: an operator is never locked out.
     pub held_by_pause_all: bool,
+    /// The positions of arguments that must not be shown to others, given all of them.
+    pub secrets: Option<fn(Args<'_>) -> Vec<usize>>,
     pub handler: Handler,
     pub subcommands: &'static [Spec],
 }
@@ -152,6 +154,7 @@ impl Spec {
             complexity: "",
             summary: "",
             held_by_pause_all: true,
+            secrets: None,
             handler,
             subcommands: &[],
         }
@@ -236,6 +239,12 @@ impl Spec {
     /// Not held back by a pause of ALL.
     pub const fn never_held(mut self) -> Spec {
         self.held_by_pause_all = false;
+        self
+    }
+
+    /// With arguments that MONITOR and SLOWLOG do not show: a function that finds their positions.
+    pub const fn secrets(mut self, find: fn(Args<'_>) -> Vec<usize>) -> Spec {
+        self.secrets = Some(find);
         self
     }
 

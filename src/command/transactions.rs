@@ -8,6 +8,7 @@ use super::dispatch::{self, Evaluation};
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Class, Flags, KeySpec, Spec};
 use super::table::Command;
+use super::{account, monitor};
 use crate::client::transaction::{Queued, Transaction};
 use crate::client::{Client, ClientKey};
 use crate::error::ReplyError;
@@ -298,24 +299,55 @@ fn is_watch_broken(ctx: &mut ControlCtx<'_>) -> Run<bool> {
 
 fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
     // What has effects beyond the view cannot be run twice: such a queue reads on the loop, however long.
+    let could_wait = ctx.node.view.scans_may_wait();
     let may_wait = transaction
         .queue
         .iter()
         .all(|queued| matches!(queued.command.spec.class, Class::Read | Class::Write));
-    ctx.node.view.set_scans_may_wait(may_wait);
+    ctx.node.view.set_scans_may_wait(could_wait && may_wait);
     ctx.reply.array(transaction.queue.len());
     let mut result = Ok(());
+    let mut executed = Vec::new();
     for queued in &transaction.queue {
-        result = run_queued(ctx, queued);
-        if result.is_err() {
-            break;
+        match run_queued(ctx, queued) {
+            Ok(done) if may_wait => executed.push((queued, done)),
+            Ok(done) => book(ctx, queued, &done),
+            Err(halt) => {
+                result = Err(halt);
+                break;
+            }
         }
     }
-    ctx.node.view.set_scans_may_wait(true);
+    // A queue that waits runs again from its start: only then do its commands count.
+    if result.is_ok() {
+        for (queued, done) in executed {
+            book(ctx, queued, &done);
+        }
+    }
+    ctx.node.view.set_scans_may_wait(could_wait);
     result
 }
 
-fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
+/// How one command of a queue went.
+struct Done {
+    took_us: u64,
+    error: Option<ReplyError>,
+}
+
+fn book(ctx: &mut ControlCtx<'_>, queued: &Queued, done: &Done) {
+    let args = queued.args.as_args();
+    account::executed(
+        ctx.node,
+        ctx.client,
+        queued.command,
+        args,
+        done.took_us,
+        done.error.as_ref(),
+    );
+    monitor::note(ctx.node, ctx.client, queued.command, args);
+}
+
+fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
     let mark = ctx.node.view.mark();
     let changes = &ctx.node.changes;
     let noted = (
@@ -329,15 +361,14 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
         turn: ctx.turn,
         seed: ctx.node.rng.next_u64(),
         resumed: false,
+        count_ask: ctx.count_ask,
     };
     let began_us = ctx.node.stamp();
-    super::monitor::note(ctx.node, ctx.client, queued.command, queued.args.as_args());
-    let args = queued.args.as_args();
     let result = dispatch::invoke(
         ctx.node,
         ctx.client,
         queued.command,
-        args,
+        queued.args.as_args(),
         &evaluation,
         ctx.reply,
         true,
@@ -345,10 +376,11 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
     let took_us = ctx.node.stamp().saturating_sub(began_us);
     let error = match result {
         Ok(()) => {
-            ctx.node.stats.executed(queued.command, took_us, false);
-            super::slowlog::note(ctx.node, ctx.client, args, took_us);
             ctx.reply.proto = ctx.session().proto;
-            return Ok(());
+            return Ok(Done {
+                took_us,
+                error: None,
+            });
         }
         Err(Halt::Wait(wait @ (Wait::Scan(_) | Wait::KeyCount))) => return Err(Halt::Wait(wait)),
         // A handler that may not block does not ask to wait for keys.
@@ -361,8 +393,8 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run {
     ctx.node.forget_changes(noted.0, noted.1, noted.2, noted.3);
     ctx.reply.truncate(written);
     ctx.reply.error(&error);
-    ctx.node.stats.executed(queued.command, took_us, true);
-    ctx.node.stats.error(error.code());
-    super::slowlog::note(ctx.node, ctx.client, args, took_us);
-    Ok(())
+    Ok(Done {
+        took_us,
+        error: Some(error),
+    })
 }

@@ -3,11 +3,15 @@
 //! It wires parts that each have a small face ([`View`], [`Pause`], [`Waiting`], [`PubSub`] ...) and holds what concerns more than
 //! one of them: giving replies and messages to clients, closing clients, and what a change of keys sets off.
 
+pub mod applier;
+mod build;
 mod changes;
 mod delivery;
+pub mod key_counting;
 mod requests;
 pub mod stats;
 
+pub use applier::{Applier, Refused};
 pub use requests::{Request, ShutdownRequest, WorkerJob};
 
 use crate::client::transaction::Watches;
@@ -22,11 +26,12 @@ use crate::error::ReplyError;
 use crate::pause::Pause;
 use crate::pubsub::PubSub;
 use crate::resp::reply::{Proto, Reply};
-use crate::storage::counting::KeyCounts;
+use crate::stats::process::Process;
 use crate::storage::keys::KeyCodec;
 use crate::storage::seq::Seq;
 use crate::storage::store::Changes;
 use crate::storage::view::View;
+use key_counting::KeyCounting;
 use stats::Stats;
 
 /// What this node is. Only primaries exist so far; the role check of the gate reads it.
@@ -55,6 +60,8 @@ pub struct Node {
     pub codec: KeyCodec,
     /// The last committed sequence number.
     pub last_seq: Seq,
+    /// The last update known to be on disk.
+    pub synced_seq: Option<Seq>,
     pub clients: Clients,
     pub pause: Pause,
     pub waiting: Waiting,
@@ -68,6 +75,8 @@ pub struct Node {
     pub stats: Stats,
     /// Why writes are refused now (disk), if they are.
     pub write_refusal: Option<ReplyError>,
+    /// Bytes free on the disk of the data, as of the last look.
+    pub disk_free_bytes: Option<u64>,
     /// Writes must wait: too much is uncommitted.
     pub is_stalled: bool,
     /// The database is closed for the moment: data commands must wait.
@@ -76,7 +85,12 @@ pub struct Node {
     pub renames: Renames,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
-    pub key_counts: Option<KeyCounts>,
+    pub key_counting: KeyCounting,
+    pub process: Process,
+    /// The port that the system chose, where `port` is 0.
+    pub any_port: u16,
+    /// Applies settings that the world outside may refuse; `None` where there is no such world, in tests.
+    pub applier: Option<Box<dyn Applier>>,
     /// Since when this process serves.
     pub started: Turn,
     /// A graceful shutdown under way.
@@ -121,6 +135,14 @@ impl Node {
         }
     }
 
+    /// The TCP port that clients connect to; 0 for none.
+    pub fn tcp_port(&self) -> u16 {
+        match self.config.port {
+            0 => self.any_port,
+            port => port,
+        }
+    }
+
     /// Puts settings that data commands look at in step with the configuration.
     pub fn refresh_settings(&mut self) {
         let config = &self.config;
@@ -137,6 +159,8 @@ impl Node {
                 zset_max_listpack_value: config.zset_max_listpack_value,
             },
         };
+        self.stats.tracks_latency = config.latency_tracking;
+        self.stats.latency.threshold_ms = config.latency_monitor_threshold_ms;
         self.changes.wants_events = changes::event_classes(config.notify_keyspace_events);
         self.view
             .set_cache_bytes_max(config.hot_cache_size as usize);

@@ -8,10 +8,6 @@ use crate::storage::scan::ScanRequest;
 /// Something for the server to do after the turn's commands.
 #[derive(Debug)]
 pub enum Request {
-    /// There is more to take than a turn takes: do not sleep before the next one.
-    LookAgain,
-    /// Stand still for so long (DEBUG SLEEP): the one thing that blocks the loop, because that is what it is for.
-    Block(std::time::Duration),
     /// Give this to a worker.
     Work(WorkerJob),
     /// Settings changed at run time: apply what concerns sockets, threads and the log.
@@ -25,14 +21,12 @@ pub enum Request {
 /// Work for a worker thread.
 #[derive(Debug)]
 pub enum WorkerJob {
-    /// Read ranges, all from one snapshot, for the parked command of `client`.
+    /// Read a range for the parked command of `client`.
     Scan {
         client: ClientKey,
         ticket: Ticket,
-        requests: Vec<ScanRequest>,
+        request: ScanRequest,
     },
-    /// Count the keys of all databases.
-    CountKeys,
     /// Find expired keys.
     FindExpired { limit: usize },
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::command::table::{self, Command};
-
-/// Buckets of a latency histogram: bucket n counts calls of at most 2^n microseconds.
-pub const LATENCY_BUCKETS: usize = 32;
+use crate::stats::histogram::Histogram;
+use crate::stats::latency::Monitor;
+use crate::stats::recent::RecentMax;
 
 /// Errors of distinct codes that are counted apart; beyond, as in Redis, no further ones are.
 const ERROR_CODES_MAX: usize = 128;
@@ -17,8 +17,8 @@ pub struct CommandStats {
     pub usec: u64,
     pub rejected: u64,
     pub failed: u64,
-    /// Calls by duration, if any was made.
-    pub histogram: Option<Box<[u64; LATENCY_BUCKETS]>>,
+    /// Calls by duration, while `latency-tracking` is on.
+    pub histogram: Histogram,
 }
 
 /// An entry of the slow log.
@@ -39,25 +39,12 @@ pub struct SlowLog {
     pub next_id: u64,
 }
 
-/// A sample of the latency monitor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LatencySample {
-    pub unix_s: u64,
-    pub ms: u64,
-}
-
-/// What the latency monitor keeps of one event.
-#[derive(Clone, Debug, Default)]
-pub struct LatencyEvent {
-    /// Oldest first, at most 160.
-    pub samples: VecDeque<LatencySample>,
-    pub max_ms: u64,
-}
-
 /// Everything counted.
 #[derive(Debug)]
 pub struct Stats {
     by_command: Vec<CommandStats>,
+    /// `latency-tracking`: whether histograms are kept.
+    pub tracks_latency: bool,
     pub errors: BTreeMap<Box<[u8]>, u64>,
     pub total_error_replies: u64,
     pub commands_processed: u64,
@@ -65,7 +52,12 @@ pub struct Stats {
     pub rejected_connections: u64,
     pub net_input_bytes: u64,
     pub net_output_bytes: u64,
+    /// Reads from and writes to clients' sockets.
+    pub reads: u64,
+    pub writes: u64,
     pub expired_keys: u64,
+    /// Time that the loop has spent on deleting expired keys.
+    pub expire_cycle_us: u64,
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub paused_commands: u64,
@@ -75,7 +67,10 @@ pub struct Stats {
     pub commits: u64,
     pub turns: u64,
     pub slowlog: SlowLog,
-    pub latency: BTreeMap<&'static str, LatencyEvent>,
+    pub latency: Monitor,
+    pub recent_max: RecentMax,
+    /// Memory of all sessions, as the last walk over them found.
+    pub client_memory_bytes: u64,
     pub ops_per_second: Sampled,
     pub input_rate: Sampled,
     pub output_rate: Sampled,
@@ -83,7 +78,7 @@ pub struct Stats {
 }
 
 /// A rate over the last sixteen samples of a counter.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Sampled {
     last_count: u64,
     last_ms: u64,
@@ -122,6 +117,7 @@ impl Default for Stats {
     fn default() -> Stats {
         Stats {
             by_command: vec![CommandStats::default(); table::count()],
+            tracks_latency: true,
             errors: BTreeMap::new(),
             total_error_replies: 0,
             commands_processed: 0,
@@ -129,7 +125,10 @@ impl Default for Stats {
             rejected_connections: 0,
             net_input_bytes: 0,
             net_output_bytes: 0,
+            reads: 0,
+            writes: 0,
             expired_keys: 0,
+            expire_cycle_us: 0,
             keyspace_hits: 0,
             keyspace_misses: 0,
             paused_commands: 0,
@@ -139,7 +138,9 @@ impl Default for Stats {
             commits: 0,
             turns: 0,
             slowlog: SlowLog::default(),
-            latency: BTreeMap::new(),
+            latency: Monitor::default(),
+            recent_max: RecentMax::default(),
+            client_memory_bytes: 0,
             ops_per_second: Sampled::default(),
             input_rate: Sampled::default(),
             output_rate: Sampled::default(),
@@ -155,8 +156,9 @@ impl Stats {
         stats.calls += 1;
         stats.usec += took_us;
         stats.failed += u64::from(failed);
-        let bucket = (u64::BITS - took_us.saturating_sub(1).leading_zeros()) as usize;
-        stats.histogram.get_or_insert_default()[bucket.min(LATENCY_BUCKETS - 1)] += 1;
+        if self.tracks_latency {
+            stats.histogram.record(took_us);
+        }
         self.commands_processed += 1;
     }
 
@@ -186,6 +188,9 @@ impl Stats {
         let old = std::mem::replace(self, fresh);
         self.slowlog = old.slowlog;
         self.latency = old.latency;
+        self.tracks_latency = old.tracks_latency;
+        self.recent_max = old.recent_max;
+        self.client_memory_bytes = old.client_memory_bytes;
         self.changes_since_save = old.changes_since_save;
         self.peak_memory_bytes = old.peak_memory_bytes;
     }

@@ -83,10 +83,10 @@ impl Listener {
         &self.local
     }
 
-    /// The TCP port, if it is one.
-    pub fn port(&self) -> Option<u16> {
+    /// The TCP address, if it is one.
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
         match &self.socket {
-            Socketed::Tcp(listener) => listener.local_addr().ok().map(|addr| addr.port()),
+            Socketed::Tcp(listener) => listener.local_addr().ok(),
             Socketed::Unix(..) => None,
         }
     }

@@ -5,10 +5,12 @@
 
 mod connection;
 mod listener;
+mod listeners;
 mod mailbox;
 
 pub use connection::{Connection, ReadOutcome, WriteOutcome};
 pub use listener::{Accepted, Listener};
+pub use listeners::Listeners;
 pub use mailbox::{LoopSender, Mailbox};
 
 use std::io;
@@ -46,7 +48,7 @@ pub struct Ready {
 pub struct Reactor {
     poll: Poll,
     events: Events,
-    listeners: Vec<Listener>,
+    listeners: Listeners,
     connections: Slab<Connection>,
     next_generation: u32,
 }
@@ -54,10 +56,12 @@ pub struct Reactor {
 impl Reactor {
     /// A reactor without listeners.
     pub fn new() -> io::Result<Reactor> {
+        let poll = Poll::new()?;
+        let listeners = Listeners::new(poll.registry().try_clone()?);
         Ok(Reactor {
-            poll: Poll::new()?,
+            poll,
             events: Events::with_capacity(4096),
-            listeners: Vec::new(),
+            listeners,
             connections: Slab::new(),
             next_generation: 1,
         })
@@ -68,24 +72,8 @@ impl Reactor {
         Mailbox::new(self.poll.registry(), WAKER)
     }
 
-    /// Listens on `listener` from now on.
-    pub fn add_listener(&mut self, mut listener: Listener) -> io::Result<()> {
-        assert!(self.listeners.len() < LISTENERS_MAX);
-        let token = Token(LISTENERS - self.listeners.len());
-        listener.register(self.poll.registry(), token)?;
-        self.listeners.push(listener);
-        Ok(())
-    }
-
-    /// Stops listening everywhere.
-    pub fn close_listeners(&mut self) {
-        for mut listener in self.listeners.drain(..) {
-            listener.deregister(self.poll.registry());
-        }
-    }
-
-    /// The listeners.
-    pub fn listeners(&self) -> &[Listener] {
+    /// The listening sockets.
+    pub fn listeners(&self) -> &Listeners {
         &self.listeners
     }
 
@@ -132,14 +120,6 @@ impl Reactor {
             }
         }
         Ok(())
-    }
-
-    /// Accepts one connection of listener `index`; `None` when there is none left.
-    pub fn accept(&mut self, index: usize) -> io::Result<Option<Accepted>> {
-        match self.listeners.get_mut(index) {
-            Some(listener) => listener.accept(),
-            None => Ok(None),
-        }
     }
 
     /// Takes an accepted connection in.

@@ -90,7 +90,7 @@ impl Server {
         log::error!("a commit failed: {text}");
         self.node.view.drop_uncommitted();
         self.node.dirty_all_watches();
-        self.node.key_counts = None;
+        self.node.key_counting.forget();
         let error = ReplyError::new(format!(
             "MISCONF Writes are refused: a write to the disk failed: {text}"
         ));

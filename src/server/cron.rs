@@ -27,8 +27,6 @@ pub(super) struct Cron {
     next: MonoMs,
     next_disk_look: MonoMs,
     idle_position: usize,
-    /// A worker counts keys.
-    pub counting: bool,
     /// A worker looks for expired keys, since then.
     searching_since: Option<MonoMs>,
     next_search: MonoMs,
@@ -45,7 +43,6 @@ impl Cron {
             next: MonoMs(0),
             next_disk_look: MonoMs(0),
             idle_position: 0,
-            counting: false,
             searching_since: None,
             next_search: MonoMs(0),
             expiry_position: Vec::new(),
@@ -80,6 +77,14 @@ impl Server {
         self.look_at_disk();
         self.reopen_if_useful();
         self.save_durable();
+        // Those who wait for a count do not wait for ever, whatever the workers have to do.
+        if self.node.waiting.count(Reason::Counts) > 0 {
+            self.node.waiting.release(Reason::Counts);
+        }
+        if !self.accept_later.is_empty() {
+            self.accept_more.append(&mut self.accept_later);
+            self.look_again = true;
+        }
         shutdown::step(&mut self.node);
     }
 
@@ -173,6 +178,7 @@ impl Server {
     }
 
     pub(super) fn disk_free(&mut self, bytes: u64) {
+        self.node.disk_free_bytes = Some(bytes);
         match self.disk.observe(bytes) {
             Some(DiskEvent::Low {
                 free_bytes,
@@ -208,8 +214,8 @@ impl Server {
     }
 
     pub(super) fn keys_counted(&mut self, counts: KeyCounts) {
-        self.cron.counting = false;
-        self.node.key_counts = Some(counts);
-        self.node.waiting.release(Reason::Worker);
+        let turn = self.node.turn;
+        self.node.key_counting.end(counts, turn);
+        self.node.waiting.release(Reason::Counts);
     }
 }

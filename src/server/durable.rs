@@ -35,7 +35,7 @@ impl Durable {
             ));
         }
         if state.synced_seq.is_some() && !state.clean_stop {
-            log::warn!("the last run did not stop in order; its log is checked and replayed");
+            log::info!("the last run did not stop in order; its log is checked and replayed");
         }
         Ok(Durable {
             state,
@@ -65,6 +65,7 @@ impl Server {
     /// The log is on disk up to `seq`.
     pub(super) fn note_synced(&mut self, seq: Seq) {
         self.durable.state.synced_seq = self.durable.state.synced_seq.max(Some(seq));
+        self.node.synced_seq = self.durable.state.synced_seq;
         self.durable_changed = true;
     }
 

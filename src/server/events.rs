@@ -12,11 +12,11 @@ use crate::storage::scan::Pinned;
 pub enum LoopEvent {
     /// From the flusher or the syncer.
     Commit(CommitEvent),
-    /// Ranges were read for a parked command.
+    /// A range was read for a parked command.
     Scanned {
         client: ClientKey,
         ticket: Ticket,
-        pinned: Vec<Pinned>,
+        pinned: Pinned,
     },
     /// A read for a parked command failed.
     ScanFailed {

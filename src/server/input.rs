@@ -25,18 +25,29 @@ enum Stop {
 
 impl Server {
     pub(super) fn accept_connections(&mut self) {
-        for index in std::mem::take(&mut self.ready.listeners) {
-            for _ in 0..ACCEPTS_PER_TURN_MAX {
-                match self.reactor.accept(index) {
-                    Ok(Some(accepted)) => self.admit(accepted),
-                    Ok(None) => break,
-                    Err(error) => {
-                        log::warn!("a connection could not be accepted: {error}");
-                        break;
-                    }
+        let mut list = std::mem::take(&mut self.ready.listeners);
+        list.append(&mut self.accept_more);
+        for index in list {
+            self.accept_from(index);
+        }
+    }
+
+    /// Accepts from one listener. It is told of once only: what is left behind must be remembered.
+    fn accept_from(&mut self, index: usize) {
+        for _ in 0..ACCEPTS_PER_TURN_MAX {
+            match self.reactor.listeners().accept(index) {
+                Ok(Some(accepted)) => self.admit(accepted),
+                Ok(None) => return,
+                // The peer has left before it was accepted.
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+                Err(error) => {
+                    log::warn!("a connection could not be accepted: {error}");
+                    return self.accept_later.push(index);
                 }
             }
         }
+        self.accept_more.push(index);
+        self.look_again = true;
     }
 
     fn admit(&mut self, accepted: Accepted) {
@@ -147,6 +158,7 @@ impl Server {
             }
         };
         self.node.stats.net_input_bytes += bytes as u64;
+        self.node.stats.reads += 1;
         if client.input.buf.is_empty() {
             let buffer = std::mem::take(&mut self.read_buffer);
             self.run_fresh(key, &buffer[..bytes]);

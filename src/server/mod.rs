@@ -8,6 +8,8 @@ mod durable;
 mod engine_options;
 mod events;
 mod input;
+mod listening;
+mod open_files;
 mod output;
 mod settings;
 mod signals;
@@ -38,6 +40,12 @@ pub struct Server {
     committer: Option<Committer>,
     workers: Workers,
     cron: cron::Cron,
+    /// There is more to take than a turn takes: do not sleep before the next one.
+    look_again: bool,
+    /// Listeners that may have more to accept now.
+    accept_more: Vec<usize>,
+    /// Listeners that failed to accept: tried again at the next round of timers.
+    accept_later: Vec<usize>,
     /// Connections that may have bytes to read now.
     readable: Vec<ConnToken>,
     /// Counts the rounds in which each of them is read once.

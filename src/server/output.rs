@@ -47,6 +47,7 @@ impl Server {
                 WriteOutcome::Wrote(bytes) => {
                     client.output.advance(bytes);
                     self.node.stats.net_output_bytes += bytes as u64;
+                    self.node.stats.writes += 1;
                 }
                 WriteOutcome::Full => {}
                 WriteOutcome::Closed => return self.node.close_now(key),

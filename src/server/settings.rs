@@ -1,7 +1,54 @@
-//! Settings changed at run time: what concerns sockets, threads, the log and the engine.
+//! What CONFIG SET has changed, where it concerns sockets, threads, the log and the engine.
+//!
+//! What the world outside may refuse is applied before CONFIG SET answers ([`Outside`]); the rest after the turn's commands.
 
-use super::Server;
+use super::{Server, listening, open_files};
+use crate::config::Config;
+use crate::node::{Applier, Refused};
+use crate::reactor::Listeners;
 use crate::storage::disk::DiskGauge;
+
+/// The settings that the operating system has a word in: addresses and open files.
+pub(super) struct Outside {
+    pub listeners: Listeners,
+    /// `max_open_files` that RocksDB was opened with.
+    pub engine_files: i32,
+}
+
+impl Applier for Outside {
+    fn apply(&mut self, config: &Config, changed: &[&'static str]) -> Result<(), Refused> {
+        if changed.contains(&"maxclients") {
+            let allowed = open_files::allow(config.maxclients, self.engine_files);
+            allowed.map_err(|possible| Refused {
+                setting: "maxclients",
+                reason: format!(
+                    "The operating system is not able to handle the specified number of clients, try with {possible}"
+                ),
+            })?;
+        }
+        let address = changed
+            .iter()
+            .find(|name| matches!(**name, "port" | "bind"));
+        if let Some(&setting) = address {
+            listening::rebind(config, &self.listeners).map_err(|text| {
+                log::warn!("CONFIG SET {setting}: {text}");
+                let reason = if setting == "port" {
+                    "Unable to listen on this port. Check server logs."
+                } else {
+                    "Failed to bind to specified addresses."
+                };
+                Refused {
+                    setting,
+                    reason: reason.to_owned(),
+                }
+            })?;
+            for local in self.listeners.locals() {
+                log::info!("accepting connections on {local}");
+            }
+        }
+        Ok(())
+    }
+}
 
 impl Server {
     /// Applies settings that CONFIG SET has changed; `names` are the table's.

@@ -1,25 +1,22 @@
 //! Bringing a server up, and down again.
 
-use std::net::{SocketAddr, ToSocketAddrs};
-
 use super::cron::Cron;
 use super::durable::Durable;
 use super::engine_options::open_options;
+use super::settings::Outside;
 use super::workers::Workers;
-use super::{Server, signals};
-use crate::clock::{Clock, SystemClock};
-use crate::command::context::{DataSettings, Rng};
+use super::{Server, listening, open_files, signals};
+use crate::clock::SystemClock;
 use crate::command::rename::Renames;
 use crate::config::Config;
 use crate::limits::READ_BYTES_PER_TURN_MAX;
 use crate::logging::Log;
-use crate::node::{Node, Role};
-use crate::reactor::{Listener, Reactor, Ready};
+use crate::node::Node;
+use crate::reactor::{Reactor, Ready};
+use crate::stats::process::Process;
 use crate::storage::commit::WalSync;
 use crate::storage::disk::DiskGauge;
-use crate::storage::keys::KeyCodec;
 use crate::storage::rocks::Rocks;
-use crate::storage::view::View;
 use crate::supervised::{State, Supervisor};
 
 /// Exit status: a start that did not come off (settings, sockets).
@@ -52,7 +49,7 @@ pub fn run(config: Config, log: Log) -> Result<i32, StartError> {
 
 impl Server {
     /// Opens the data, listens, and starts the helpers. Nothing is served before [`Server::turns`].
-    pub fn start(config: Config, log: Log) -> Result<Server, StartError> {
+    pub fn start(mut config: Config, log: Log) -> Result<Server, StartError> {
         std::fs::create_dir_all(&config.dir).map_err(|error| {
             failure(
                 EXIT_STORAGE,
@@ -61,15 +58,18 @@ impl Server {
         })?;
         let mut durable = Durable::load(&config)?;
         let mut options = open_options(&config);
+        let files = open_files::prepare(config.maxclients, options.rocksdb.max_open_files);
+        config.maxclients = files.maxclients;
+        options.rocksdb.max_open_files = files.engine_files;
         options.last_synced_seq = durable.state.synced_seq;
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
         durable.begin(&config)?;
-        let mut reactor =
+        let reactor =
             Reactor::new().map_err(|error| failure(EXIT_START, format!("cannot poll: {error}")))?;
         let mailbox = reactor
             .mailbox()
             .map_err(|error| failure(EXIT_START, format!("cannot be woken: {error}")))?;
-        listen(&config, &mut reactor)?;
+        listening::open(&config, reactor.listeners()).map_err(|text| failure(EXIT_START, text))?;
         let sender = mailbox.sender();
         signals::start(sender.clone())
             .map_err(|error| failure(EXIT_START, format!("no signals: {error}")))?;
@@ -82,9 +82,25 @@ impl Server {
                 format!("no service manager to talk to: {error}"),
             )
         })?;
-        let renames =
-            Renames::new(&config.rename_commands).map_err(|text| failure(EXIT_START, text))?;
-        let node = new_node(config, rocks.clone(), renames);
+        let process = Process {
+            supervised: if supervisor.is_told() {
+                "systemd"
+            } else {
+                "no"
+            },
+            ..Process::current()
+        };
+        let clock = Box::new(SystemClock::new());
+        let mut node = Node::new(config, rocks.clone(), clock, process, seed());
+        node.renames =
+            Renames::new(&node.config.rename_commands).map_err(|text| failure(EXIT_START, text))?;
+        node.synced_seq = durable.state.synced_seq;
+        let addrs = reactor.listeners().tcp_addrs();
+        node.any_port = addrs.first().map_or(0, |addr| addr.port());
+        node.applier = Some(Box::new(Outside {
+            listeners: reactor.listeners().clone(),
+            engine_files: files.engine_files,
+        }));
         let mut server = Server {
             node,
             reactor,
@@ -94,6 +110,9 @@ impl Server {
             committer: None,
             workers,
             cron: Cron::new(),
+            look_again: false,
+            accept_more: Vec::new(),
+            accept_later: Vec::new(),
             readable: Vec::new(),
             read_round: 0,
             read_buffer: vec![0; READ_BYTES_PER_TURN_MAX].into_boxed_slice(),
@@ -109,8 +128,8 @@ impl Server {
         };
         server.committer = Some(server.start_committer(rocks));
         server.write_pidfile()?;
-        for listener in server.reactor.listeners() {
-            log::info!("Ready to accept connections on {}", listener.local());
+        for local in server.reactor.listeners().locals() {
+            log::info!("Ready to accept connections on {local}");
         }
         server.tell_supervisor(State::Ready);
         Ok(server)
@@ -125,7 +144,7 @@ impl Server {
     /// Commits and syncs what is left, closes the database, gives the status to exit with.
     fn stop(mut self, status: i32) -> i32 {
         self.tell_supervisor(State::Stopping);
-        self.reactor.close_listeners();
+        self.reactor.listeners().close_all();
         if let Some(group) = self.node.view.close_group()
             && let Some(committer) = &mut self.committer
         {
@@ -140,7 +159,9 @@ impl Server {
             .view
             .take_database()
             .map_or(Ok(()), |rocks| rocks.shut_down());
+        // Only a file of its own: not a device that was named to get rid of it.
         if let Some(pidfile) = &self.node.config.pidfile
+            && pidfile.is_file()
             && let Err(error) = std::fs::remove_file(pidfile)
         {
             log::warn!(
@@ -191,120 +212,10 @@ pub(super) fn wal_policy(setting: crate::config::WalSync) -> WalSync {
     }
 }
 
-fn new_node(config: Config, rocks: Rocks, renames: Renames) -> Node {
-    let clock = SystemClock::new();
-    let started = clock.turn();
-    let mut rng = Rng::new(seed());
-    let run_id: String = (0..40)
-        .map(|_| char::from_digit(rng.below(16) as u32, 16).unwrap_or('0'))
-        .collect();
-    let letters = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-    let replication_id: String = (0..16)
-        .map(|_| letters[rng.below(36) as usize] as char)
-        .collect();
-    let last_seq = rocks.last_seq();
-    let view = View::new(rocks, &replication_id, config.hot_cache_size as usize);
-    let mut node = Node {
-        codec: KeyCodec {
-            slot_encoded: config.cluster_enabled,
-        },
-        settings: DataSettings::default(),
-        clock: Box::new(clock),
-        turn: started,
-        stamp_us: started.mono_us,
-        rng,
-        role: Role::Primary,
-        run_id,
-        replication_id,
-        view,
-        last_seq,
-        clients: Default::default(),
-        pause: Default::default(),
-        waiting: Default::default(),
-        watches: Default::default(),
-        pubsub: Default::default(),
-        monitors: Vec::new(),
-        noted: Vec::new(),
-        changes: Default::default(),
-        cursors: Default::default(),
-        stats: Default::default(),
-        write_refusal: None,
-        is_stalled: false,
-        is_reopening: false,
-        renames,
-        active_expire: true,
-        key_counts: None,
-        started,
-        shutdown: None,
-        requests: Vec::new(),
-        output_list: Vec::new(),
-        input_list: Vec::new(),
-        gated_list: Vec::new(),
-        closing_list: Vec::new(),
-        scratch: Vec::new(),
-        config,
-    };
-    node.refresh_settings();
-    node
-}
-
 /// Unpredictable bits from the system, for ids and random commands.
 fn seed() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::collections::hash_map::RandomState::new()
         .build_hasher()
         .finish()
-}
-
-/// Opens the listeners that the settings ask for. A `bind` address that begins with `-` may be missing on this machine.
-fn listen(config: &Config, reactor: &mut Reactor) -> Result<(), StartError> {
-    if let Some(port) = config.tcp_port() {
-        for bind in &config.bind {
-            let (name, optional) = match bind.strip_prefix('-') {
-                Some(name) => (name, true),
-                None => (bind.as_str(), false),
-            };
-            for addr in addresses(name, port)? {
-                match Listener::tcp(addr, config.tcp_backlog)
-                    .and_then(|listener| reactor.add_listener(listener))
-                {
-                    Ok(()) => {}
-                    Err(error) if optional => log::warn!("not listening on {addr}: {error}"),
-                    Err(error) => {
-                        return Err(failure(
-                            EXIT_START,
-                            format!("cannot listen on {addr}: {error}"),
-                        ));
-                    }
-                }
-            }
-        }
-    }
-    if let Some(path) = &config.unixsocket {
-        let mode = (config.unixsocketperm != 0).then_some(config.unixsocketperm);
-        Listener::unix(path, mode, config.tcp_backlog)
-            .and_then(|listener| reactor.add_listener(listener))
-            .map_err(|error| {
-                failure(
-                    EXIT_START,
-                    format!("cannot listen on {}: {error}", path.display()),
-                )
-            })?;
-    }
-    Ok(())
-}
-
-fn addresses(name: &str, port: u16) -> Result<Vec<SocketAddr>, StartError> {
-    let name = match name {
-        "*" => "0.0.0.0",
-        "::*" => "::",
-        other => other,
-    };
-    let found = (name, port).to_socket_addrs().map_err(|error| {
-        failure(
-            EXIT_START,
-            format!("cannot find the address '{name}' to bind to: {error}"),
-        )
-    })?;
-    Ok(found.collect())
 }

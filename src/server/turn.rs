@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::dispatch;
+use crate::command::{dispatch, parked_scans};
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
 
@@ -36,6 +36,7 @@ impl Server {
     pub(super) fn turns(&mut self) -> i32 {
         loop {
             let timeout = self.sleep_time();
+            self.look_again = false;
             let mut ready = std::mem::take(&mut self.ready);
             if let Err(error) = self.reactor.poll(timeout, &mut ready) {
                 log::error!("poll failed: {error}");
@@ -58,11 +59,12 @@ impl Server {
     /// How long the poll may sleep.
     fn sleep_time(&self) -> Option<Duration> {
         let node = &self.node;
-        let busy = !(self.readable.is_empty()
-            && node.input_list.is_empty()
-            && node.output_list.is_empty()
-            && node.closing_list.is_empty()
-            && node.requests.is_empty())
+        let busy = self.look_again
+            || !(self.readable.is_empty()
+                && node.input_list.is_empty()
+                && node.output_list.is_empty()
+                && node.closing_list.is_empty()
+                && node.requests.is_empty())
             || node.waiting.has_due();
         if busy {
             return Some(Duration::ZERO);
@@ -88,7 +90,7 @@ impl Server {
             self.handle(event);
         }
         // There may be more, and their wake-up is spent: do not sleep before they are taken.
-        self.node.requests.push(Request::LookAgain);
+        self.look_again = true;
     }
 
     fn handle(&mut self, event: LoopEvent) {
@@ -99,13 +101,7 @@ impl Server {
                 ticket,
                 pinned,
             } => {
-                // Each is asked, for the question ends the watch over its range.
-                let view = &mut self.node.view;
-                let outdated = pinned
-                    .iter()
-                    .filter(|pinned| view.is_outdated(pinned))
-                    .count();
-                dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated > 0);
+                parked_scans::answered(&mut self.node, client, ticket, pinned);
             }
             LoopEvent::ScanFailed {
                 client,
@@ -159,15 +155,13 @@ impl Server {
     fn do_requests(&mut self) {
         for request in std::mem::take(&mut self.node.requests) {
             match request {
-                // The poll before the next turn does not sleep while requests are there; that is all it is for.
-                Request::LookAgain => {}
                 Request::Work(job) => self.start_work(job),
                 Request::ConfigChanged(names) => self.config_changed(&names),
                 Request::Exit(status) => self.exit = Some(status),
                 Request::Compact => self.start_compaction(),
-                Request::Block(duration) => std::thread::sleep(duration),
             }
         }
+        self.count_keys_if_due();
     }
 
     fn check_invariants(&mut self) {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::{LoopEvent, Server};
+use crate::command::parked_scans;
 use crate::node::WorkerJob;
 use crate::reactor::LoopSender;
 use crate::storage::cf::Cf;
@@ -90,15 +91,14 @@ impl Server {
             WorkerJob::Scan {
                 client,
                 ticket,
-                requests,
+                request,
             } => {
-                let view = &mut self.node.view;
-                let requests = requests
-                    .into_iter()
-                    .map(|request| (view.watch_range(&request), request))
-                    .collect();
+                let number = parked_scans::begin(&mut self.node, client, ticket, &request);
+                let Some(number) = number else {
+                    return;
+                };
                 self.workers.give(Job::new(move |sender| {
-                    sender.send(match scan::read_ranges(&rocks, requests) {
+                    sender.send(match scan::read_range(&rocks, request, number) {
                         Ok(pinned) => LoopEvent::Scanned {
                             client,
                             ticket,
@@ -112,16 +112,6 @@ impl Server {
                     });
                 }));
             }
-            WorkerJob::CountKeys => {
-                if std::mem::replace(&mut self.cron.counting, true) {
-                    return;
-                }
-                let codec = self.node.codec;
-                let now = self.node.turn.unix();
-                self.workers.give(Job::new(move |sender| {
-                    sender.send(LoopEvent::Counted(counting::count_keys(&rocks, codec, now)));
-                }));
-            }
             WorkerJob::FindExpired { limit } => {
                 let codec = self.node.codec;
                 let now = self.node.turn.unix();
@@ -133,6 +123,23 @@ impl Server {
                 }));
             }
         }
+    }
+
+    /// Begins a count of the keys that commands wait for, once what they have written is committed.
+    pub(super) fn count_keys_if_due(&mut self) {
+        let now = self.node.turn.now();
+        if !self.node.key_counting.is_due(&self.node.view, now) {
+            return;
+        }
+        let Ok(rocks) = self.node.view.database().cloned() else {
+            return;
+        };
+        self.node.key_counting.begin(&self.node.view, now);
+        let codec = self.node.codec;
+        let now = self.node.turn.unix();
+        self.workers.give(Job::new(move |sender| {
+            sender.send(LoopEvent::Counted(counting::count_keys(&rocks, codec, now)));
+        }));
     }
 
     pub(super) fn start_compaction(&mut self) {

@@ -33,3 +33,4 @@ pub mod survey;
 pub mod types;
 pub mod view;
 pub mod wal;
+pub mod watched;

@@ -30,8 +30,7 @@ fn dbsize(ctx: &mut DataCtx<'_>, _: Args<'_>) -> Run {
     match counted {
         Ok(()) => ctx.reply.int(count),
         Err(Halt::Wait(Wait::Scan(_))) => {
-            let counts = ctx.key_counts.ok_or(Halt::Wait(Wait::KeyCount))?;
-            let keys = counts.of(ctx.store.db);
+            let keys = ctx.key_counts()?.of(ctx.store.db);
             ctx.reply.int(i64::try_from(keys).unwrap_or(i64::MAX));
         }
         Err(halt) => return Err(halt),

@@ -13,7 +13,7 @@ mod random;
 #[cfg(test)]
 mod tests;
 
-pub use object::MEMORY_USAGE;
+pub use object::{MEMORY_USAGE, SAMPLES, encoding_of, stored_bytes};
 
 use super::spec::Spec;
 

@@ -110,7 +110,8 @@ fn encoding(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
     Ok(())
 }
 
-fn encoding_of(
+/// Which of Redis's encodings a value of this size would have.
+pub fn encoding_of(
     store: &mut Store<'_>,
     key: &[u8],
     meta: &Meta,
@@ -214,8 +215,11 @@ pub const MEMORY_USAGE: Spec = Spec::read("memory|usage", -3, KEY_AT_2, memory_u
     "Estimate the memory usage of a key",
 );
 
+/// Elements looked at unless SAMPLES says otherwise, as in Redis.
+pub const SAMPLES: usize = 5;
+
 fn memory_usage(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
-    let mut samples = 5;
+    let mut samples = SAMPLES as u64;
     let mut at = 3;
     while at < args.len() {
         if !args.is(at, "samples") || at + 1 == args.len() {
@@ -242,7 +246,8 @@ fn memory_usage(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
 /// Where a Bloom filter's metadata has the bytes of all its bit sets, behind the header.
 const BLOOM_BYTES_AT: usize = 16;
 
-fn stored_bytes(store: &mut Store<'_>, key: &[u8], meta: &Meta, samples: usize) -> Run<u64> {
+/// The bytes of a key and its value as they are stored, a collection's elements estimated from the first `samples`.
+pub fn stored_bytes(store: &mut Store<'_>, key: &[u8], meta: &Meta, samples: usize) -> Run<u64> {
     let header = &meta.header;
     let entry_len = store.codec.metadata_key(store.db, key).len();
     let own = (entry_len + header.encoded_len() + meta.rest.len()) as u64;

@@ -43,7 +43,7 @@ pub(super) const RANDOMKEY: Spec = Spec::read("randomkey", 1, KeySpec::None, ran
 
 fn randomkey(ctx: &mut DataCtx<'_>, _: Args<'_>) -> Run {
     let is_known_large = ctx
-        .key_counts
+        .last_key_counts()
         .is_some_and(|counts| counts.of(ctx.store.db) > SCAN_ENTRIES_INLINE_MAX as u64);
     if !is_known_large && reply_any(ctx, SCAN_ENTRIES_INLINE_MAX - 1)? {
         return Ok(());

@@ -4,10 +4,9 @@ use super::{NOT_AN_INTEGER, SYNTAX};
 use crate::command::testing::Bench;
 use crate::limits::SCAN_ENTRIES_INLINE_MAX;
 use crate::storage::cf::Cf;
-use crate::storage::counting::{DbCount, KeyCounts};
 use crate::storage::keys::DbIndex;
 use crate::storage::metadata::{Header, Type};
-use crate::storage::scan::{ScanRequest, read_ranges};
+use crate::storage::scan::ScanRequest;
 
 #[test]
 fn keys_by_pattern() {
@@ -101,17 +100,8 @@ fn databases_too_large_for_one_turn() {
     }
     bench.commit();
     assert_eq!(bench.run("dbsize"), "WAIT KeyCount");
-    let mut counts = KeyCounts::default();
-    let keys = count as u64;
-    counts.by_db.insert(
-        DbIndex(0),
-        DbCount {
-            keys,
-            ..DbCount::default()
-        },
-    );
-    bench.key_counts = Some(counts);
-    assert_eq!(bench.run("dbsize"), format!(":{keys}"));
+    bench.count_keys();
+    assert_eq!(bench.run("dbsize"), format!(":{count}"));
     bench.db = DbIndex(5);
     assert_eq!(bench.run("dbsize"), ":0");
     bench.db = DbIndex(0);
@@ -120,8 +110,7 @@ fn databases_too_large_for_one_turn() {
     assert_eq!(bench.run("keys key:1"), "*1 $5 key:1");
     let prefix = bench.codec().namespace_prefix(DbIndex(0));
     let request = ScanRequest::prefix(Cf::Metadata, &prefix).values_up_to(25);
-    let database = bench.view.database().expect("open").clone();
-    bench.view.pinned = read_ranges(&database, vec![(1, request)]).expect("a range");
+    bench.pin(request);
     assert!(bench.run("keys *").starts_with(&format!("*{count} ")));
     bench.view.pinned.clear();
     // SCAN takes more calls instead.

@@ -37,14 +37,13 @@ impl Stretch {
     /// Members whose score is in `range`, which must not be empty.
     pub fn scores(range: ScoreRange) -> Stretch {
         // Infinite ends are the ends of the set: a scan from there is known to begin at its first entry, or its last.
-        let from = range.from > score::code(f64::NEG_INFINITY);
-        let below = range.below <= score::code(f64::INFINITY);
-        Stretch {
-            from: from
-                .then(|| range.from.to_be_bytes().to_vec())
-                .unwrap_or_default(),
-            below: below.then(|| range.below.to_be_bytes().to_vec()),
-        }
+        let from = match range.from > score::code(f64::NEG_INFINITY) {
+            true => range.from.to_be_bytes().to_vec(),
+            false => Vec::new(),
+        };
+        let below =
+            (range.below <= score::code(f64::INFINITY)).then(|| range.below.to_be_bytes().to_vec());
+        Stretch { from, below }
     }
 
     /// Everything before `member` at `score`.

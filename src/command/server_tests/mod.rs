@@ -1,0 +1,8 @@
+//! Unit tests of the server commands over a whole node.
+
+mod counts;
+mod info;
+mod latency;
+mod monitors;
+mod settings;
+mod slow;
