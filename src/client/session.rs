@@ -206,6 +206,11 @@ impl Client {
         matches!(self.state, State::Reading) && !self.is_closing()
     }
 
+    /// Whether the command being executed is answered (CLIENT REPLY).
+    pub fn sends_replies(&self) -> bool {
+        self.reply_mode != ReplyMode::Off && !self.skip_this_reply
+    }
+
     /// Whether it is on its way out.
     pub fn is_closing(&self) -> bool {
         self.flags & (Flag::CloseAfterReply as u16 | Flag::CloseNow as u16) != 0

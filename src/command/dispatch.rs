@@ -397,7 +397,7 @@ fn reject(node: &mut Node, key: ClientKey, command: Option<&'static Command>, er
 pub(super) fn finish_reply(node: &mut Node, key: ClientKey, mut reply: Reply) {
     let group = node.view.dependency();
     if let Some(client) = node.clients.get(key)
-        && (client.reply_mode == ReplyMode::Off || client.skip_this_reply)
+        && !client.sends_replies()
     {
         reply.truncate(0);
     }

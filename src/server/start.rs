@@ -114,6 +114,7 @@ impl Server {
             accept_more: Vec::new(),
             accept_later: Vec::new(),
             readable: Vec::new(),
+            read_round: 0,
             read_buffer: vec![0; READ_BYTES_PER_TURN_MAX].into_boxed_slice(),
             spans: Vec::new(),
             inline: Vec::new(),
