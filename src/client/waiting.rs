@@ -27,10 +27,12 @@ pub enum Reason {
     Counts,
     /// Room for writes: the engine's, or the overlay's.
     Stalled,
+    /// The end of the process that it has asked for.
+    Shutdown,
 }
 
 impl Reason {
-    const COUNT: usize = Reason::Stalled as usize + 1;
+    const COUNT: usize = Reason::Shutdown as usize + 1;
 }
 
 #[derive(Debug)]
@@ -156,9 +158,7 @@ impl Waiting {
             entry.due = true;
             match entry.reason {
                 Reason::Keys => self.due_keys.push_back(ticket),
-                Reason::Paused | Reason::Worker | Reason::Counts | Reason::Stalled => {
-                    self.due.push_back(ticket)
-                }
+                _ => self.due.push_back(ticket),
             }
         }
     }
@@ -219,6 +219,15 @@ impl Waiting {
         self.entries
             .values()
             .any(|entry| entry.reason == reason && !entry.due)
+    }
+
+    /// The clients that wait for this reason, in order of arrival.
+    pub fn clients(&self, reason: Reason) -> Vec<ClientKey> {
+        let waiting = self.entries.values();
+        waiting
+            .filter(|entry| entry.reason == reason)
+            .map(|entry| entry.client)
+            .collect()
     }
 
     /// How many wait for this reason.

@@ -427,6 +427,9 @@ fn wait_for(
                 request,
             }));
         }
+        Wait::Shutdown => {
+            park(node, key, parked, ticket, Reason::Shutdown);
+        }
         Wait::KeyCount => {
             let now = node.now();
             let extra = parked.extra.get_or_insert_default();
