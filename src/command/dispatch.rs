@@ -453,6 +453,9 @@ fn wait_for(
                 request,
             }));
         }
+        Wait::Shutdown => {
+            park(node, key, parked, ticket, Reason::Shutdown);
+        }
         Wait::KeyCount => {
             node.noted.clear();
             let now = node.now();
@@ -504,7 +507,7 @@ fn park(
 /// themselves.
 fn may_be_long(reason: Reason) -> bool {
     match reason {
-        Reason::Paused | Reason::Keys => true,
+        Reason::Paused | Reason::Keys | Reason::Shutdown => true,
         Reason::Worker | Reason::Counts | Reason::Stalled => false,
     }
 }

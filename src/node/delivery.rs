@@ -180,11 +180,6 @@ impl Node {
             }
         }
         self.monitors.retain(|&other| other != key);
-        if let Some(shutdown) = &mut self.shutdown
-            && shutdown.by == Some(key)
-        {
-            shutdown.by = None;
-        }
     }
 }
 

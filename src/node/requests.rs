@@ -36,6 +36,4 @@ pub enum WorkerJob {
 pub struct ShutdownRequest {
     /// When waiting for replicas ends.
     pub deadline: MonoMs,
-    /// The client whose SHUTDOWN it is; `None` for a signal.
-    pub by: Option<ClientKey>,
 }

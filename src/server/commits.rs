@@ -5,6 +5,7 @@ use super::{LoopEvent, Server};
 use crate::client::ClientKey;
 use crate::client::waiting::Reason;
 use crate::error::ReplyError;
+use crate::stats::latency;
 use crate::storage::commit::{CommitEvent, Committer, GroupId, Submitted};
 use crate::storage::error::CommitFailure;
 use crate::storage::rocks::Rocks;
@@ -20,14 +21,37 @@ impl Server {
             return;
         };
         let id = group.id;
+        let began_us = self.latency_clock();
         let Some(committer) = &mut self.committer else {
             return self.commit_failed(None);
         };
         self.node.stats.commits += 1;
         match committer.submit(group) {
-            Submitted::Committed { seq } => self.committed(id, seq),
-            Submitted::Queued => self.update_stall(),
+            Submitted::Committed { seq } => {
+                self.note_latency(latency::COMMIT, began_us);
+                self.committed(id, seq);
+            }
+            Submitted::Queued => {
+                self.queued_since.extend(began_us.map(|us| (id, us)));
+                self.update_stall();
+            }
             Submitted::Failed(failure) => self.commit_failed(Some(&failure)),
+        }
+    }
+
+    /// Now, if the latency monitor is on: who measures for it alone reads no clock otherwise.
+    pub(super) fn latency_clock(&self) -> Option<u64> {
+        let is_on = self.node.stats.latency.is_on();
+        is_on.then(|| self.node.clock.mono_us())
+    }
+
+    /// What began then, if it was measured, has ended.
+    pub(super) fn note_latency(&mut self, event: &'static str, began_us: Option<u64>) {
+        if let Some(began_us) = began_us {
+            let now = self.node.clock.turn();
+            let took_us = now.mono_us.saturating_sub(began_us);
+            let monitor = &mut self.node.stats.latency;
+            monitor.note(event, took_us, now.unix_us / 1_000_000);
         }
     }
 
@@ -44,7 +68,14 @@ impl Server {
         };
         committer.handle(&event);
         match event {
-            CommitEvent::Committed { up_to, seq } => self.committed(up_to, seq),
+            CommitEvent::Committed { up_to, seq } => {
+                while let Some((_, began_us)) =
+                    self.queued_since.pop_front_if(|(id, _)| *id <= up_to)
+                {
+                    self.note_latency(latency::COMMIT_QUEUED, Some(began_us));
+                }
+                self.committed(up_to, seq);
+            }
             CommitEvent::Stalled { .. } => log::warn!("RocksDB slows down writes; writers wait"),
             CommitEvent::Resumed => log::info!("RocksDB takes writes at full speed again"),
             CommitEvent::Failed { failure, .. } => self.commit_failed(Some(&failure)),
@@ -91,6 +122,7 @@ impl Server {
         self.node.view.drop_uncommitted();
         self.node.dirty_all_watches();
         self.node.key_counting.forget();
+        self.queued_since.clear();
         let error = ReplyError::new(format!(
             "MISCONF Writes are refused: a write to the disk failed: {text}"
         ));

@@ -9,12 +9,15 @@ use crate::clock::MonoMs;
 use crate::command::shutdown;
 use crate::error::ReplyError;
 use crate::node::{Role, WorkerJob};
+use crate::stats::{latency, memory};
 use crate::storage::counting::KeyCounts;
 use crate::storage::disk::{self, DiskEvent};
 use crate::storage::expiry::Search;
 
 /// Milliseconds between looks at the disk.
 const DISK_INTERVAL_MS: u64 = 1000;
+/// Milliseconds between looks at the allocator's counters, which take some ten microseconds.
+const MEMORY_INTERVAL_MS: u64 = 100;
 /// Idle clients looked at in one round.
 const IDLE_CHECKS_PER_ROUND_MAX: usize = 2000;
 /// Expired keys asked for at a time; they are deleted in one turn.
@@ -26,7 +29,10 @@ const EXPIRY_SHARE_PERCENT: u64 = 5;
 pub(super) struct Cron {
     next: MonoMs,
     next_disk_look: MonoMs,
+    next_memory_look: MonoMs,
     idle_position: usize,
+    /// Memory of the clients that the walk has seen since its beginning.
+    walked_bytes: u64,
     /// A worker looks for expired keys, since then.
     searching_since: Option<MonoMs>,
     next_search: MonoMs,
@@ -42,7 +48,9 @@ impl Cron {
         Cron {
             next: MonoMs(0),
             next_disk_look: MonoMs(0),
+            next_memory_look: MonoMs(0),
             idle_position: 0,
+            walked_bytes: 0,
             searching_since: None,
             next_search: MonoMs(0),
             expiry_position: Vec::new(),
@@ -72,7 +80,8 @@ impl Server {
         stats.ops_per_second.sample(stats.commands_processed, now.0);
         stats.input_rate.sample(stats.net_input_bytes, now.0);
         stats.output_rate.sample(stats.net_output_bytes, now.0);
-        self.close_idle_clients();
+        self.look_at_memory();
+        self.walk_clients();
         self.search_expired();
         self.look_at_disk();
         self.reopen_if_useful();
@@ -88,8 +97,21 @@ impl Server {
         shutdown::step(&mut self.node);
     }
 
-    /// `timeout`: closes clients that have sent nothing for so long. A waiting or subscribed client is not idle.
-    fn close_idle_clients(&mut self) {
+    /// Remembers the peak of the memory in use.
+    fn look_at_memory(&mut self) {
+        let now = self.node.turn.now();
+        if now < self.cron.next_memory_look {
+            return;
+        }
+        self.cron.next_memory_look = MonoMs(now.0 + MEMORY_INTERVAL_MS);
+        let used = memory::used_bytes();
+        let stats = &mut self.node.stats;
+        stats.peak_memory_bytes = stats.peak_memory_bytes.max(used);
+    }
+
+    /// Looks at some clients each round: what memory they hold, whether their output is over its limit for too long, and
+    /// whether they have been idle for `timeout`. A waiting or subscribed client is not idle.
+    fn walk_clients(&mut self) {
         let now = self.node.turn.now();
         let timeout_ms = u64::from(self.node.config.timeout_s) * 1000;
         let slots = self.node.clients.slot_count();
@@ -97,9 +119,19 @@ impl Server {
         let mut slow: Vec<ClientKey> = Vec::new();
         for _ in 0..slots.min(IDLE_CHECKS_PER_ROUND_MAX) {
             self.cron.idle_position = (self.cron.idle_position + 1) % slots;
+            if self.cron.idle_position == 0 {
+                self.node.stats.client_memory_bytes = std::mem::take(&mut self.cron.walked_bytes);
+            }
             let Some(client) = self.node.clients.at_slot(self.cron.idle_position) else {
                 continue;
             };
+            self.cron.walked_bytes += client.heap_bytes() as u64;
+            let recent = &mut self.node.stats.recent_max;
+            recent.note(
+                now.0 / 1000,
+                client.input.buf.capacity(),
+                client.output.heap_bytes(),
+            );
             if client.soft_limit_since.is_some() {
                 slow.push(client.key);
             }
@@ -160,7 +192,11 @@ impl Server {
         if self.node.pause.stops_background_writes() || self.node.role != Role::Primary {
             return;
         }
+        let began_us = self.node.clock.mono_us();
         self.node.delete_expired(&search.found);
+        let took_us = self.node.clock.mono_us().saturating_sub(began_us);
+        self.node.stats.expire_cycle_us += took_us;
+        self.note_latency(latency::EXPIRE_CYCLE, Some(began_us));
     }
 
     fn look_at_disk(&mut self) {

@@ -21,10 +21,12 @@ mod workers;
 pub use events::LoopEvent;
 pub use start::{StartError, run};
 
+use std::collections::VecDeque;
+
 use crate::logging::Log;
 use crate::node::Node;
 use crate::reactor::{ConnToken, LoopSender, Mailbox, Reactor, Ready};
-use crate::storage::commit::Committer;
+use crate::storage::commit::{Committer, GroupId};
 use crate::storage::disk::DiskGauge;
 use crate::supervised::Supervisor;
 use workers::Workers;
@@ -38,6 +40,8 @@ pub struct Server {
     sender: LoopSender<LoopEvent>,
     /// `None` only while the database is being reopened.
     committer: Option<Committer>,
+    /// Groups at the flusher and when they were handed over, while the latency monitor is on.
+    queued_since: VecDeque<(GroupId, u64)>,
     workers: Workers,
     cron: cron::Cron,
     /// There is more to take than a turn takes: do not sleep before the next one.

@@ -108,6 +108,7 @@ impl Server {
             mailbox,
             sender,
             committer: None,
+            queued_since: Default::default(),
             workers,
             cron: Cron::new(),
             look_again: false,

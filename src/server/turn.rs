@@ -7,6 +7,7 @@ use crate::client::waiting::Reason;
 use crate::command::{dispatch, parked_scans};
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
+use crate::stats::latency;
 
 type Stage = fn(&mut Server);
 
@@ -49,6 +50,9 @@ impl Server {
             self.note_hang_ups();
             for (_, stage) in STAGES {
                 stage(self);
+            }
+            if self.node.stats.latency.is_on() {
+                self.note_latency(latency::EVENT_LOOP, Some(self.node.turn.mono_us));
             }
             if let Some(status) = self.exit {
                 return status;

@@ -17,15 +17,10 @@ const INTENDED: &[(&str, &str)] = &[
     ("client|setinfo", "of Redis 7.2"),
     ("compact", "of Kvrocks"),
     ("clusterx", "of Kvrocks"),
-    ("debug|help", DEBUG),
-    ("debug|jmap", DEBUG),
-    ("debug|set-active-expire", DEBUG),
-    ("debug|sleep", DEBUG),
     ("replicaof", NO_ROLE_CHANGE),
     ("slaveof", NO_ROLE_CHANGE),
 ];
 
-const DEBUG: &str = "DEBUG has its subcommands declared here, Redis reads them in the handler";
 const NO_ROLE_CHANGE: &str = "a change of role is not taken into a transaction";
 
 /// A redis-server on a socket in a directory of its own, ended with this value.

@@ -49,7 +49,6 @@ fn the_server_introduces_itself() {
     assert_eq!(field(&reply, "shutdown_in_milliseconds"), None);
     bench.node.shutdown = Some(ShutdownRequest {
         deadline: bench.now().checked_add(2500).expect("a time"),
-        by: None,
     });
     assert_eq!(
         info(&mut bench, "server", "shutdown_in_milliseconds"),

@@ -5,4 +5,5 @@ mod info;
 mod latency;
 mod monitors;
 mod settings;
+mod shutdown;
 mod slow;
