@@ -9,6 +9,7 @@ mod engine_options;
 mod events;
 mod input;
 mod output;
+mod reopen;
 mod settings;
 mod signals;
 mod start;
@@ -45,6 +46,7 @@ pub struct Server {
     inline: Vec<u8>,
     next_client_id: u64,
     disk: DiskGauge,
+    reopening: reopen::Reopening,
     log: Log,
     supervisor: Supervisor,
     durable: durable::Durable,
