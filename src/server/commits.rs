@@ -1,6 +1,5 @@
 //! The commit of a turn's group, and what follows when it comes late or fails.
 
-use super::workers::Job;
 use super::{LoopEvent, Server};
 use crate::client::ClientKey;
 use crate::client::waiting::Reason;
@@ -11,9 +10,6 @@ use crate::storage::error::CommitFailure;
 use crate::storage::rocks::Rocks;
 use crate::storage::seq::Seq;
 
-/// How long reopening waits for the last reader of the old handle.
-const REOPEN_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
-
 impl Server {
     /// Commits what the turn has written.
     pub(super) fn commit(&mut self) {
@@ -21,6 +17,9 @@ impl Server {
             return;
         };
         let id = group.id;
+        if self.disk.spend(group.record.len() as u64) {
+            self.look_at_disk();
+        }
         let began_us = self.latency_clock();
         let Some(committer) = &mut self.committer else {
             return self.commit_failed(None);
@@ -123,9 +122,8 @@ impl Server {
         self.node.dirty_all_watches();
         self.node.key_counting.forget();
         self.queued_since.clear();
-        let error = ReplyError::new(format!(
-            "MISCONF Writes are refused: a write to the disk failed: {text}"
-        ));
+        let reason = format!("a write to the disk failed: {text}");
+        let error = ReplyError::new(format!("MISCONF Writes are refused: {reason}"));
         let mut line = Vec::new();
         line.push(b'-');
         line.extend(error.text().iter().map(|&byte| {
@@ -155,55 +153,9 @@ impl Server {
         }
         self.node.gated_list.clear();
         self.node.write_refusal = Some(error);
+        self.reopening.begin(reason);
+        self.look_at_disk();
         self.update_stall();
-    }
-
-    /// After an error in its WAL RocksDB 11.8 takes no write until it is opened again (measured). That is done once the
-    /// disk has room; until then reads go on over what is there. While the database is closed every data command waits.
-    pub(super) fn reopen_if_useful(&mut self) {
-        let has_failed = self
-            .committer
-            .as_ref()
-            .is_some_and(|committer| committer.failure().is_some());
-        if !has_failed || self.disk.is_low() {
-            return;
-        }
-        let (Some(committer), Some(rocks)) =
-            (self.committer.take(), self.node.view.take_database())
-        else {
-            return;
-        };
-        log::warn!("reopening the database after the failed commit");
-        self.node.is_reopening = true;
-        let retired = committer.retire();
-        let committed = self.node.last_seq;
-        self.workers.give(Job::new(move |sender| {
-            retired.join();
-            // Other workers may still read from their handles.
-            let result = rocks.reopen(committed, REOPEN_PATIENCE);
-            sender.send(LoopEvent::Reopened(
-                result.map_err(|error| error.to_string()),
-            ));
-        }));
-    }
-
-    pub(super) fn reopened(&mut self, result: Result<Rocks, String>) {
-        match result {
-            Ok(rocks) => {
-                log::info!("the database is open again");
-                self.node.view.set_database(rocks.clone());
-                self.node.last_seq = rocks.last_seq();
-                self.committer = Some(self.start_committer(rocks));
-                self.node.is_reopening = false;
-                // The watch over free space decides whether writes may go on.
-                self.node.write_refusal = self.disk_refusal();
-                self.node.waiting.release(Reason::Stalled);
-            }
-            Err(text) => {
-                log::error!("the database cannot be opened again: {text}");
-                self.exit = Some(super::start::EXIT_STORAGE);
-            }
-        }
     }
 
     /// The commit path over a database, reporting to this loop.

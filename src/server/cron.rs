@@ -11,7 +11,7 @@ use crate::error::ReplyError;
 use crate::node::{Role, WorkerJob};
 use crate::stats::{latency, memory};
 use crate::storage::counting::KeyCounts;
-use crate::storage::disk::{self, DiskEvent};
+use crate::storage::disk::{self, DiskEvent, Look};
 use crate::storage::expiry::Search;
 
 /// Milliseconds between looks at the disk.
@@ -30,6 +30,7 @@ pub(super) struct Cron {
     next: MonoMs,
     next_disk_look: MonoMs,
     next_memory_look: MonoMs,
+    looking_at_disk: bool,
     idle_position: usize,
     /// Memory of the clients that the walk has seen since its beginning.
     walked_bytes: u64,
@@ -49,6 +50,7 @@ impl Cron {
             next: MonoMs(0),
             next_disk_look: MonoMs(0),
             next_memory_look: MonoMs(0),
+            looking_at_disk: false,
             idle_position: 0,
             walked_bytes: 0,
             searching_since: None,
@@ -83,8 +85,7 @@ impl Server {
         self.look_at_memory();
         self.walk_clients();
         self.search_expired();
-        self.look_at_disk();
-        self.reopen_if_useful();
+        self.look_at_disk_in_time();
         self.save_durable();
         // Those who wait for a count do not wait for ever, whatever the workers have to do.
         if self.node.waiting.count(Reason::Counts) > 0 {
@@ -189,7 +190,10 @@ impl Server {
             self.cron.nothing_expires_at = nothing.then_some(self.node.last_seq.get());
             self.cron.search_saw_ttl = false;
         }
-        if self.node.pause.stops_background_writes() || self.node.role != Role::Primary {
+        if self.node.pause.stops_background_writes()
+            || self.node.role != Role::Primary
+            || self.node.write_refusal.is_some()
+        {
             return;
         }
         let began_us = self.node.clock.mono_us();
@@ -199,41 +203,50 @@ impl Server {
         self.note_latency(latency::EXPIRE_CYCLE, Some(began_us));
     }
 
-    fn look_at_disk(&mut self) {
+    fn look_at_disk_in_time(&mut self) {
         let now = self.node.turn.now();
-        if now < self.cron.next_disk_look {
-            return;
+        if now >= self.cron.next_disk_look {
+            self.cron.next_disk_look = MonoMs(now.0 + DISK_INTERVAL_MS);
+            self.look_at_disk();
         }
-        self.cron.next_disk_look = MonoMs(now.0 + DISK_INTERVAL_MS);
-        let dir = self.node.config.dir.clone();
-        self.workers
-            .give(Job::new(move |sender| match disk::free_bytes(&dir) {
-                Ok(bytes) => sender.send(LoopEvent::DiskFree(bytes)),
-                Err(error) => log::warn!("the free space of {} is unknown: {error}", dir.display()),
-            }));
     }
 
-    pub(super) fn disk_free(&mut self, bytes: u64) {
-        self.node.disk_free_bytes = Some(bytes);
-        match self.disk.observe(bytes) {
-            Some(DiskEvent::Low {
+    /// Sends a worker to look at the disk, unless one is under way.
+    pub(super) fn look_at_disk(&mut self) {
+        if std::mem::replace(&mut self.cron.looking_at_disk, true) {
+            return;
+        }
+        let dir = self.node.config.dir.clone();
+        let rocks = self.node.view.database().ok().cloned();
+        self.workers.give(Job::new(move |sender| {
+            let look = disk::free_bytes(&dir).map(|free_bytes| Look {
                 free_bytes,
-                reserve_bytes,
-            }) => {
-                log::error!(
-                    "{free_bytes} bytes are free on the disk, below the reserve of {reserve_bytes}: writes are refused"
-                );
+                unflushed_bytes: rocks.map_or(0, |rocks| rocks.unflushed_bytes()),
+            });
+            if let Err(error) = &look {
+                log::warn!("the free space of {} is unknown: {error}", dir.display());
             }
-            Some(DiskEvent::Ok { free_bytes }) => {
-                log::info!("{free_bytes} bytes are free on the disk: writes are accepted again");
+            sender.send(LoopEvent::Disk(look.ok()));
+        }));
+    }
+
+    pub(super) fn disk_seen(&mut self, look: Option<Look>) {
+        self.cron.looking_at_disk = false;
+        let Some(look) = look else { return };
+        self.node.disk_free_bytes = Some(look.free_bytes);
+        match self.disk.observe(look) {
+            Some(DiskEvent::Low) => log::error!("{}: writes are refused", self.describe_disk()),
+            Some(DiskEvent::Ok) => {
+                log::info!(
+                    "{} bytes are free on the disk: writes are accepted again",
+                    look.free_bytes
+                );
             }
             None => {}
         }
-        let has_failed = self
-            .committer
-            .as_ref()
-            .is_none_or(|committer| committer.failure().is_some());
-        if !has_failed {
+        if self.reopening.is_needed() {
+            self.reopen_if_useful(look);
+        } else {
             self.node.write_refusal = self.disk_refusal();
         }
     }
@@ -242,11 +255,21 @@ impl Server {
     pub(super) fn disk_refusal(&self) -> Option<ReplyError> {
         self.disk.is_low().then(|| {
             ReplyError::new(format!(
-                "MISCONF Writes are refused: less than disk-reserve ({} bytes) is free on the disk of {}",
-                self.node.config.disk_reserve,
-                self.node.config.dir.display()
+                "MISCONF Writes are refused: {}",
+                self.describe_disk()
             ))
         })
+    }
+
+    fn describe_disk(&self) -> String {
+        let look = self.disk.last();
+        format!(
+            "less than disk-reserve ({} bytes) is free on the disk of {}: {} bytes, of which what is in memory still takes {}",
+            self.node.config.disk_reserve,
+            self.node.config.dir.display(),
+            look.free_bytes,
+            look.unflushed_bytes
+        )
     }
 
     pub(super) fn keys_counted(&mut self, counts: KeyCounts) {

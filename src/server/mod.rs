@@ -11,6 +11,7 @@ mod input;
 mod listening;
 mod open_files;
 mod output;
+mod reopen;
 mod settings;
 mod signals;
 mod start;
@@ -59,6 +60,7 @@ pub struct Server {
     inline: Vec<u8>,
     next_client_id: u64,
     disk: DiskGauge,
+    reopening: reopen::Reopening,
     log: Log,
     supervisor: Supervisor,
     durable: durable::Durable,

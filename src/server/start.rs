@@ -121,6 +121,7 @@ impl Server {
             inline: Vec::new(),
             next_client_id: 0,
             disk,
+            reopening: Default::default(),
             log,
             supervisor,
             durable,

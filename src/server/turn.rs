@@ -124,7 +124,7 @@ impl Server {
             }
             LoopEvent::Counted(counts) => self.keys_counted(counts),
             LoopEvent::Expired(search) => self.expired_found(search),
-            LoopEvent::DiskFree(bytes) => self.disk_free(bytes),
+            LoopEvent::Disk(look) => self.disk_seen(look),
             LoopEvent::Compacted => log::info!("the compaction asked for has ended"),
             LoopEvent::Reopened(result) => self.reopened(result),
             LoopEvent::Signal(signal) => self.signal(signal),

@@ -434,10 +434,12 @@ impl View {
         !(self.handed.is_empty() && self.open.is_empty())
     }
 
-    /// A commit failed: everything uncommitted is dropped, the open record too. Nothing is run again.
+    /// A commit failed: everything uncommitted is dropped, the open record too, and counts as settled. Nothing is run again.
     pub fn drop_uncommitted(&mut self) {
         self.handed.clear();
         self.open.clear();
+        // Who depended on these groups is told or closed in this turn: no later reply may wait for them.
+        self.committed = self.open_id;
         self.open_id = GroupId(self.open_id.0 + 1);
         self.cache.clear();
         self.edges.clear();
