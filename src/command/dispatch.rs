@@ -36,6 +36,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
     }
     let command = match find(node, args) {
         Ok(command) => command,
+        Err(_) if is_http(args.at(0)) => return refuse_http(node, key),
         Err(error) => return reject(node, key, None, error),
     };
     let Some(client) = node.clients.get_mut(key) else {
@@ -236,6 +237,22 @@ fn unknown_command(args: Args<'_>) -> ReplyError {
     ReplyError::new(text)
 }
 
+/// Whether this begins a line of an HTTP request that a browser was made to send here.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// Closes a connection that speaks HTTP before anything in its body is taken for a command. Source: Redis 7.0
+/// `securityWarningCommand`.
+fn refuse_http(node: &mut Node, key: ClientKey) {
+    let addr = node.clients.get(key).map_or("", |client| &client.peer.addr);
+    log::warn!(
+        "Possible SECURITY ATTACK: {addr} sends POST or Host: as a command, probably HTTP meant to attack this server. \
+         Connection closed."
+    );
+    node.close_now(key);
+}
+
 fn judge(node: &Node, key: ClientKey, command: &'static Command, args: Args<'_>) -> Verdict {
     let Some(client) = node.clients.get(key) else {
         return Verdict::Pass;
@@ -277,13 +294,13 @@ fn run(
         node.changes.count,
     );
     let looked_up = (node.changes.hits, node.changes.misses);
-    // One that waited for keys was shown when it began to.
-    if !evaluation.resumed {
-        monitor::note(node, key, command, args);
-    }
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     let took_us = node.stamp().saturating_sub(began_us);
+    // Shown behind the commands that it ran, as EXEC is in Redis. One that waited for keys was shown when it began to.
+    if !evaluation.resumed {
+        monitor::note(node, key, command, args);
+    }
     let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
     match result {
         Ok(()) => account::executed(node, key, command, args, spent_us, None),

@@ -3,12 +3,49 @@
 use super::{LoopEvent, Server};
 use crate::client::ClientKey;
 use crate::client::waiting::Reason;
+use crate::clock::MonoMs;
 use crate::error::ReplyError;
 use crate::stats::latency;
 use crate::storage::commit::{CommitEvent, Committer, GroupId, Submitted};
 use crate::storage::error::CommitFailure;
 use crate::storage::rocks::Rocks;
 use crate::storage::seq::Seq;
+
+/// Milliseconds between two lines in the log about RocksDB slowing writes down: under load it does so many times a second.
+const STALL_LOG_INTERVAL_MS: u64 = 60_000;
+
+/// What the log says about stalls.
+#[derive(Default)]
+pub(super) struct StallLog {
+    last_said: Option<MonoMs>,
+    /// The present stall was worth a line, so its end is.
+    is_said: bool,
+    untold_count: u64,
+}
+
+impl StallLog {
+    fn begin(&mut self, now: MonoMs) {
+        let is_due = |said| now.since(said) >= STALL_LOG_INTERVAL_MS;
+        if !self.last_said.is_none_or(is_due) {
+            self.untold_count += 1;
+            return;
+        }
+        self.last_said = Some(now);
+        self.is_said = true;
+        match std::mem::take(&mut self.untold_count) {
+            0 => log::warn!("RocksDB slows down writes; writers wait"),
+            count => log::warn!(
+                "RocksDB slows down writes; writers wait, as {count} times since this was said last"
+            ),
+        }
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.is_said) {
+            log::info!("RocksDB takes writes at full speed again");
+        }
+    }
+}
 
 impl Server {
     /// Commits what the turn has written.
@@ -75,8 +112,8 @@ impl Server {
                 }
                 self.committed(up_to, seq);
             }
-            CommitEvent::Stalled { .. } => log::warn!("RocksDB slows down writes; writers wait"),
-            CommitEvent::Resumed => log::info!("RocksDB takes writes at full speed again"),
+            CommitEvent::Stalled { .. } => self.stalls.begin(self.node.turn.now()),
+            CommitEvent::Resumed => self.stalls.end(),
             CommitEvent::Failed { failure, .. } => self.commit_failed(Some(&failure)),
             CommitEvent::Synced { seq } => self.note_synced(seq),
             CommitEvent::SyncFailed { text } => {
@@ -118,6 +155,7 @@ impl Server {
         let text = failure.map_or("the database is being reopened", |failure| &failure.text);
         let reached_wal = failure.map_or(Some(false), |failure| failure.reached_wal);
         log::error!("a commit failed: {text}");
+        let committed = self.node.view.committed_group();
         self.node.view.drop_uncommitted();
         self.node.dirty_all_watches();
         self.node.key_counting.forget();
@@ -142,14 +180,17 @@ impl Server {
             .map(|client| client.key)
             .collect();
         for key in gated {
+            let Some(client) = self.node.clients.get_mut(key) else {
+                continue;
+            };
+            // A commit that was reported in this very turn, before the failure, has let nothing out yet.
+            client.output.release(committed);
             if reached_wal == Some(false) {
-                if let Some(client) = self.node.clients.get_mut(key) {
-                    client.output.fail_gated(&line);
-                }
-                self.node.list_output(key);
-            } else {
+                client.output.fail_gated(&line);
+            } else if client.output.is_gated() {
                 self.node.close_now(key);
             }
+            self.node.list_output(key);
         }
         self.node.gated_list.clear();
         self.node.write_refusal = Some(error);

@@ -61,6 +61,7 @@ pub struct Server {
     next_client_id: u64,
     disk: DiskGauge,
     reopening: reopen::Reopening,
+    stalls: commits::StallLog,
     log: Log,
     supervisor: Supervisor,
     durable: durable::Durable,

@@ -122,6 +122,7 @@ impl Server {
             next_client_id: 0,
             disk,
             reopening: Default::default(),
+            stalls: Default::default(),
             log,
             supervisor,
             durable,
