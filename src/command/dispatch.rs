@@ -335,6 +335,7 @@ fn run(
     node.deliver_noted(key, group);
     node.apply_changes(group);
     finish_reply(node, key, reply);
+    node.delete_looked_up_expired();
 }
 
 /// Calls the handler; in EXEC, `reply` already holds the replies of the commands before.

@@ -8,7 +8,7 @@ use crate::client::waiting::Reason;
 use crate::clock::MonoMs;
 use crate::command::shutdown;
 use crate::error::ReplyError;
-use crate::node::{Role, WorkerJob};
+use crate::node::WorkerJob;
 use crate::stats::{latency, memory};
 use crate::storage::counting::KeyCounts;
 use crate::storage::disk::{self, DiskEvent, Look};
@@ -155,11 +155,7 @@ impl Server {
     /// Asks a worker for expired keys, unless nothing may be written now or there is nothing to find.
     fn search_expired(&mut self) {
         let now = self.node.turn.now();
-        let may_delete = self.node.role == Role::Primary
-            && self.node.active_expire
-            && !self.node.pause.stops_background_writes()
-            && self.node.write_refusal.is_none()
-            && !self.node.is_stalled;
+        let may_delete = self.node.active_expire && self.node.may_delete_expired();
         let pointless = self.cron.nothing_expires_at == Some(self.node.last_seq.get());
         if !may_delete
             || pointless
@@ -190,10 +186,7 @@ impl Server {
             self.cron.nothing_expires_at = nothing.then_some(self.node.last_seq.get());
             self.cron.search_saw_ttl = false;
         }
-        if self.node.pause.stops_background_writes()
-            || self.node.role != Role::Primary
-            || self.node.write_refusal.is_some()
-        {
+        if !self.node.may_delete_expired() {
             return;
         }
         let began_us = self.node.clock.mono_us();

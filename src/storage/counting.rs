@@ -19,7 +19,7 @@ pub const COUNT_EXACTLY_MAX: u64 = 1_000_000;
 /// One database's keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DbCount {
-    /// Keys that are there; those that have expired are not, deleted or not.
+    /// Keys that are there and have not expired, as DBSIZE counts them.
     pub keys: u64,
     /// Those with an expiry.
     pub expires: u64,

@@ -73,6 +73,21 @@ pub const INTENDED: &[Intended] = &[
         },
     },
     Intended {
+        what: "which key serves a client that waits for several, filled by one transaction",
+        reason: "its command is run again and takes from its own first key that holds something, as in Redis 7.2; Redis 7.0 \
+                 serves it from the key that was filled first",
+        applies: |exchange| {
+            let sorted = |value: &Value| {
+                let mut replies = value.items().to_vec();
+                replies.sort();
+                replies
+            };
+            exchange.args[0] == b"(blocked)"
+                && exchange.args.contains(&b"EXEC".to_vec())
+                && sorted(&exchange.ours) == sorted(&exchange.theirs)
+        },
+    },
+    Intended {
         what: "LPOS with the smallest integer as RANK",
         reason: "there are not that many matches; Redis negates it, which overflows, and takes any match as late enough \
                  (later versions refuse the number)",

@@ -1,6 +1,7 @@
 //! Unit tests of the server commands over a whole node.
 
 mod counts;
+mod expiry;
 mod info;
 mod latency;
 mod monitors;
