@@ -40,6 +40,16 @@ impl Turn {
         MonoMs(self.mono_us / 1000)
     }
 
+    /// A later moment of the same turn: what a command sees that begins then. A turn may be long, and an expiry counted
+    /// from its beginning would come early.
+    pub fn at(self, mono_us: u64) -> Turn {
+        let passed_us = mono_us.saturating_sub(self.mono_us);
+        Turn {
+            mono_us: self.mono_us + passed_us,
+            unix_us: self.unix_us + passed_us,
+        }
+    }
+
     /// Unix milliseconds, for expiry.
     pub fn unix(&self) -> UnixMs {
         UnixMs(self.unix_us / 1000)
@@ -79,11 +89,13 @@ impl Default for SystemClock {
 
 impl Clock for SystemClock {
     fn turn(&self) -> Turn {
+        // In this order: whatever passes between the two makes `Turn::at` run ahead, and no expiry come early.
+        let mono_us = self.start.elapsed().as_micros() as u64;
         let unix = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Turn {
-            mono_us: self.start.elapsed().as_micros() as u64,
+            mono_us,
             unix_us: unix.as_micros() as u64,
         }
     }

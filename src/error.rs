@@ -19,6 +19,11 @@ impl ReplyError {
         ReplyError(Cow::Owned(text.into()))
     }
 
+    /// An error that repeats `shown`, which came from a client, between two texts.
+    pub fn quoting(before: &str, shown: &[u8], after: &str) -> ReplyError {
+        ReplyError::new([before.as_bytes(), printed(shown), after.as_bytes()].concat())
+    }
+
     /// Code and text.
     pub fn text(&self) -> &[u8] {
         &self.0
@@ -35,6 +40,12 @@ impl std::fmt::Debug for ReplyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ReplyError({})", String::from_utf8_lossy(&self.0))
     }
+}
+
+/// What of a client's bytes stands in an error: what is before a NUL, because Redis prints them as a C string.
+pub fn printed(bytes: &[u8]) -> &[u8] {
+    let end = memchr::memchr(0, bytes).unwrap_or(bytes.len());
+    &bytes[..end]
 }
 
 /// `ERR syntax error`
@@ -89,4 +100,26 @@ pub fn wrong_arity(name: &str) -> ReplyError {
 /// `ERR invalid expire time in 'NAME' command`
 pub fn invalid_expire(name: &str) -> ReplyError {
     ReplyError::new(format!("ERR invalid expire time in '{name}' command"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_bytes_are_shown_up_to_the_first_nul() {
+        let error = ReplyError::quoting("ERR Unsupported option ", b"a\0b", "!");
+        assert_eq!(error.text(), b"ERR Unsupported option a!");
+        assert_eq!(error.code(), b"ERR");
+        assert_eq!(printed(b"\0"), b"");
+        assert_eq!(printed(b"\xff\r"), b"\xff\r");
+    }
+
+    #[test]
+    fn line_ends_are_spaces_inside_and_nothing_at_the_end() {
+        let mut reply = crate::resp::Reply::new(crate::resp::Proto::Resp2);
+        reply.error(&ReplyError::new("ERR no\r\nsuch\r\n\n"));
+        reply.error(&ReplyError::fixed("ERR"));
+        assert_eq!(reply.bytes(), b"-ERR no  such\r\n-ERR\r\n");
+    }
 }

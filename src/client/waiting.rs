@@ -2,9 +2,12 @@
 //!
 //! One list serves pauses, blocking commands and worker reads. An entry leaves when its client goes or its command has
 //! finished; an entry whose reason may be over is *due*: the server takes due entries a bounded number a turn, evaluates each command again from
-//! the start, and either removes the entry or puts it to wait again in its old place. Pure: no client, no clock in here.
+//! the start, and either removes the entry or puts it to wait again in its old place. Those who wait for a key that was
+//! written are not all due: they are asked one after the other, as long as there is something for them. Pure: no client,
+//! no clock in here.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 
 use crate::client::ClientKey;
 use crate::clock::MonoMs;
@@ -43,17 +46,28 @@ struct Entry {
     due: bool,
 }
 
+/// A key of a database.
+pub type DbKey = (DbIndex, Box<[u8]>);
+
+/// Who waits for one key.
+#[derive(Default, Debug)]
+struct KeyWaiters {
+    tickets: BTreeSet<Ticket>,
+    /// It stands in the queue of written keys.
+    is_queued: bool,
+}
+
 /// The blocked list.
 #[derive(Default, Debug)]
 pub struct Waiting {
     entries: BTreeMap<Ticket, Entry>,
     deadlines: BTreeSet<(MonoMs, Ticket)>,
-    by_key: HashMap<(DbIndex, Box<[u8]>), BTreeSet<Ticket>, foldhash::fast::RandomState>,
+    by_key: HashMap<DbKey, KeyWaiters, foldhash::fast::RandomState>,
     /// Entries of each reason.
     by_reason: [usize; Reason::COUNT],
     due: VecDeque<Ticket>,
-    /// Due because a key was written: served right after the command that wrote it.
-    due_keys: VecDeque<Ticket>,
+    /// Keys that were written and that somebody waits for, in order: served right after the command that wrote them.
+    written: VecDeque<DbKey>,
     next: u64,
 }
 
@@ -95,21 +109,19 @@ impl Waiting {
         }
     }
 
-    /// Makes the entry due when `key` is written.
+    /// The entry is asked when `key` is written.
     pub fn watch_key(&mut self, ticket: Ticket, db: DbIndex, key: &[u8]) {
-        self.by_key
-            .entry((db, key.into()))
-            .or_default()
-            .insert(ticket);
+        let waiters = self.by_key.entry((db, key.into())).or_default();
+        waiters.tickets.insert(ticket);
     }
 
-    /// No longer makes the entry due when `key` is written.
+    /// The entry is no longer asked when `key` is written.
     pub fn unwatch_key(&mut self, ticket: Ticket, db: DbIndex, key: &[u8]) {
         // Looked up with an owned key: entries leave far less often than keys are written.
         let name = (db, Box::from(key));
-        if let Some(tickets) = self.by_key.get_mut(&name) {
-            tickets.remove(&ticket);
-            if tickets.is_empty() {
+        if let Some(waiters) = self.by_key.get_mut(&name) {
+            waiters.tickets.remove(&ticket);
+            if waiters.tickets.is_empty() {
                 self.by_key.remove(&name);
             }
         }
@@ -125,16 +137,41 @@ impl Waiting {
         }
     }
 
-    /// `key` was written: those that wait for it are due, in order of arrival.
+    /// `key` was written: those who wait for it are to be asked.
     pub fn key_written(&mut self, db: DbIndex, key: &[u8]) {
         if self.by_key.is_empty() {
             return;
         }
-        if let Some(tickets) = self.by_key.get(&(db, Box::from(key))) {
-            for ticket in tickets.clone() {
-                self.make_due(ticket);
+        let name = (db, Box::from(key));
+        if let Some(waiters) = self.by_key.get_mut(&name)
+            && !std::mem::replace(&mut waiters.is_queued, true)
+        {
+            self.written.push_back(name);
+        }
+    }
+
+    /// Takes the next key that was written, for [`Waiting::next_waiter`]. Written again it comes again.
+    pub fn next_written(&mut self) -> Option<DbKey> {
+        while let Some(name) = self.written.pop_front() {
+            // Gone when the last who waited for it has left.
+            if let Some(waiters) = self.by_key.get_mut(&name) {
+                waiters.is_queued = false;
+                return Some(name);
             }
         }
+        None
+    }
+
+    /// Who waits for `name` and arrived next after `after`; the default ticket for the first. Entries that wait for
+    /// something else at the moment (a pause) are passed over.
+    pub fn next_waiter(&self, name: &DbKey, after: Ticket) -> Option<(Ticket, ClientKey)> {
+        let tickets = &self.by_key.get(name)?.tickets;
+        tickets
+            .range((Bound::Excluded(after), Bound::Unbounded))
+            .find_map(|&ticket| {
+                let entry = self.entries.get(&ticket)?;
+                (entry.reason == Reason::Keys).then_some((ticket, entry.client))
+            })
     }
 
     /// Every entry with this reason is due, in order of arrival.
@@ -156,30 +193,25 @@ impl Waiting {
             && !entry.due
         {
             entry.due = true;
-            match entry.reason {
-                Reason::Keys => self.due_keys.push_back(ticket),
-                _ => self.due.push_back(ticket),
-            }
+            self.due.push_back(ticket);
         }
     }
 
-    /// Takes the next due entry, those waiting for keys excepted. It stays in the list until it is removed or parked again.
+    /// Takes the next due entry. It stays in the list until it is removed or parked again.
     pub fn next_due(&mut self) -> Option<(Ticket, ClientKey)> {
-        let Waiting { due, entries, .. } = self;
-        next_of(due, entries)
+        while let Some(ticket) = self.due.pop_front() {
+            if let Some(entry) = self.entries.get(&ticket)
+                && entry.due
+            {
+                return Some((ticket, entry.client));
+            }
+        }
+        None
     }
 
-    /// Takes the next entry that is due because a key was written.
-    pub fn next_due_key(&mut self) -> Option<(Ticket, ClientKey)> {
-        let Waiting {
-            due_keys, entries, ..
-        } = self;
-        next_of(due_keys, entries)
-    }
-
-    /// Whether anything is due.
+    /// Whether anything is due, or a written key is to be served.
     pub fn has_due(&self) -> bool {
-        !(self.due.is_empty() && self.due_keys.is_empty())
+        !(self.due.is_empty() && self.written.is_empty())
     }
 
     /// Takes an entry whose time is over at `now`. It stays in the list until it is removed.
@@ -246,20 +278,6 @@ impl Waiting {
     }
 }
 
-fn next_of(
-    due: &mut VecDeque<Ticket>,
-    entries: &BTreeMap<Ticket, Entry>,
-) -> Option<(Ticket, ClientKey)> {
-    while let Some(ticket) = due.pop_front() {
-        if let Some(entry) = entries.get(&ticket)
-            && entry.due
-        {
-            return Some((ticket, entry.client));
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,9 +292,22 @@ mod tests {
     }
 
     fn due(waiting: &mut Waiting) -> Vec<u32> {
-        std::iter::from_fn(|| waiting.next_due().or_else(|| waiting.next_due_key()))
+        std::iter::from_fn(|| waiting.next_due())
             .map(|(_, client)| client.index)
             .collect()
+    }
+
+    /// Whom a written key would be offered to, in order, while nobody takes it.
+    fn asked(waiting: &mut Waiting) -> Vec<u32> {
+        let mut asked = Vec::new();
+        while let Some(name) = waiting.next_written() {
+            let mut after = Ticket::default();
+            while let Some((ticket, client)) = waiting.next_waiter(&name, after) {
+                asked.push(client.index);
+                after = ticket;
+            }
+        }
+        asked
     }
 
     #[test]
@@ -309,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_written_key_wakes_its_clients_oldest_first() {
+    fn a_written_key_is_offered_oldest_first() {
         let mut waiting = Waiting::default();
         let first = waiting.park(client(1), Reason::Keys, None);
         let second = waiting.park(client(2), Reason::Keys, None);
@@ -317,17 +348,27 @@ mod tests {
             waiting.watch_key(ticket, DB, b"list");
         }
         waiting.key_written(DbIndex(1), b"list");
-        assert_eq!(due(&mut waiting), [0u32; 0]);
+        assert!(!waiting.has_due());
         waiting.key_written(DB, b"list");
-        assert_eq!(due(&mut waiting), [1, 2]);
+        waiting.key_written(DB, b"list");
+        assert!(waiting.has_due());
+        assert_eq!(asked(&mut waiting), [1, 2], "once, though written twice");
+        assert!(!waiting.has_due());
         // The first finds nothing and waits on in its old place.
         waiting.repark(first, Reason::Keys, None);
         waiting.unwatch_key(second, DB, b"list");
         waiting.remove(second);
         waiting.key_written(DB, b"list");
-        assert_eq!(due(&mut waiting), [1]);
+        assert_eq!(asked(&mut waiting), [1]);
+        // Behind a pause it is not asked, and keeps its place.
+        waiting.repark(first, Reason::Paused, None);
+        waiting.key_written(DB, b"list");
+        assert_eq!(asked(&mut waiting), [0u32; 0]);
+        waiting.key_written(DB, b"list");
         waiting.unwatch_key(first, DB, b"list");
         assert!(!waiting.has_key_waits());
+        assert_eq!(asked(&mut waiting), [0u32; 0]);
+        assert!(!waiting.has_due());
     }
 
     #[test]

@@ -164,8 +164,7 @@ fn setinfo(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     } else if args.is(2, "lib-ver") {
         ctx.session().lib_version = checked_text(args.at(3), bad("lib-ver"))?;
     } else {
-        let option = String::from_utf8_lossy(args.at(2)).into_owned();
-        return Err(ReplyError::new(format!("ERR Unrecognized option '{option}'")).into());
+        return Err(ReplyError::quoting("ERR Unrecognized option '", args.at(2), "'").into());
     }
     ctx.reply.ok();
     Ok(())
@@ -306,12 +305,9 @@ fn client_type(name: &[u8]) -> Result<ClientType, ReplyError> {
     let found = types
         .iter()
         .find(|(word, _)| name.eq_ignore_ascii_case(word.as_bytes()));
-    found.map(|(_, kind)| *kind).ok_or_else(|| {
-        ReplyError::new(format!(
-            "ERR Unknown client type '{}'",
-            String::from_utf8_lossy(name)
-        ))
-    })
+    found
+        .map(|(_, kind)| *kind)
+        .ok_or_else(|| ReplyError::quoting("ERR Unknown client type '", name, "'"))
 }
 
 fn type_of(client: &Client) -> ClientType {
@@ -509,8 +505,7 @@ fn kill_filter<'a>(args: Args<'a>) -> Result<KillFilter<'a>, ReplyError> {
             filter.laddr = Some(value);
         } else if args.is(at, "user") {
             if value != b"default" {
-                let user = String::from_utf8_lossy(value).into_owned();
-                return Err(ReplyError::new(format!("ERR No such user '{user}'")));
+                return Err(ReplyError::quoting("ERR No such user '", value, "'"));
             }
             filter.user = Some(value);
         } else if args.is(at, "skipme") {

@@ -211,9 +211,9 @@ fn hello(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
             name = Some(super::client::checked_name(args.at(at + 1))?);
             at += 2;
         } else {
-            let option = String::from_utf8_lossy(args.at(at)).into_owned();
+            let option = args.at(at);
             return Err(
-                ReplyError::new(format!("ERR Syntax error in HELLO option '{option}'")).into(),
+                ReplyError::quoting("ERR Syntax error in HELLO option '", option, "'").into(),
             );
         }
     }

@@ -6,18 +6,15 @@ use super::gate::{self, Candidate, Verdict};
 use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
 use super::table::Command;
-use super::{account, monitor, transactions};
-use crate::client::waiting::{Reason, Ticket};
-use crate::client::{ClientKey, Parked, ReplyMode, State};
+use super::{account, monitor, parked_scans, transactions};
+use crate::client::waiting::{DbKey, Reason, Ticket};
+use crate::client::{ClientKey, Flag, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
-use crate::error::ReplyError;
+use crate::error::{ReplyError, printed};
 use crate::node::key_counting::Ask;
 use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
 use crate::storage::store::Store;
-
-/// Restarts on a worker's outdated answer after which a command finishes on what it has.
-const WORKER_RESTARTS_MAX: u32 = 2;
 
 /// How a command is evaluated: fresh, or again after it waited.
 pub struct Evaluation {
@@ -31,9 +28,7 @@ pub struct Evaluation {
 
 /// Runs the command that `key` sent, or queues it, or parks the client.
 pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
-    let now = node.now();
     if let Some(client) = node.clients.get_mut(key) {
-        client.last_interaction = now;
         client.skip_this_reply = client.reply_mode == ReplyMode::SkipNext;
         if client.skip_this_reply {
             client.reply_mode = ReplyMode::On;
@@ -62,7 +57,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
     if transactions::queue(node, key, command, args) {
         return;
     }
-    let turn = node.turn;
+    let turn = node.turn.at(node.stamp_us);
     let seed = node.rng.next_u64();
     run(
         node,
@@ -104,10 +99,14 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     }
     node.stamp();
     // A worker's answer belongs to the time at which it was asked for; everything else happens now.
-    let turn = if parked.pinned.is_some() {
+    let has_answers = parked
+        .extra
+        .as_ref()
+        .is_some_and(|extra| extra.scans.has_answers());
+    let turn = if has_answers {
         parked.turn
     } else {
-        node.turn
+        node.turn.at(node.stamp_us)
     };
     let evaluation = Evaluation {
         turn,
@@ -125,11 +124,30 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     );
 }
 
-/// Evaluates the commands whose keys were written, until none is due: right after the command that wrote, as Redis does.
+/// Offers written keys to those who wait for them, right after the command that wrote, as Redis does: in order of arrival,
+/// until nothing is left. However many wait for a key, one element wakes one.
 pub fn serve_written_keys(node: &mut Node) {
-    while let Some((_, key)) = node.waiting.next_due_key() {
-        resume(node, key);
+    while let Some(name) = node.waiting.next_written() {
+        let mut after = Ticket::default();
+        while holds_something(node, &name)
+            && let Some((ticket, key)) = node.waiting.next_waiter(&name, after)
+        {
+            resume(node, key);
+            after = ticket;
+        }
     }
+}
+
+/// Whether a key exists; while that cannot be said, those who wait for it may find out themselves.
+fn holds_something(node: &mut Node, (db, name): &DbKey) -> bool {
+    let mut store = Store {
+        view: &mut node.view,
+        db: *db,
+        codec: node.codec,
+        turn: node.turn,
+        changes: &mut node.changes,
+    };
+    store.header(name).map_or(true, |header| header.is_some())
 }
 
 /// The parked command of `key` has come to the end of its own time.
@@ -188,15 +206,19 @@ pub fn find(node: &Node, args: Args<'_>) -> Result<&'static Command, ReplyError>
         return Ok(command);
     }
     command.subcommand(args.at(1)).ok_or_else(|| {
-        let sub = String::from_utf8_lossy(&args.at(1)[..args.at(1).len().min(128)]).into_owned();
+        let sub = &args.at(1)[..args.at(1).len().min(128)];
         let name = command.spec.name.to_ascii_uppercase();
-        ReplyError::new(format!("ERR unknown subcommand '{sub}'. Try {name} HELP."))
+        ReplyError::quoting(
+            "ERR unknown subcommand '",
+            sub,
+            &format!("'. Try {name} HELP."),
+        )
     })
 }
 
 fn unknown_command(args: Args<'_>) -> ReplyError {
     let mut text = b"ERR unknown command '".to_vec();
-    let name = args.at(0);
+    let name = printed(args.at(0));
     text.extend_from_slice(&name[..name.len().min(128)]);
     text.extend_from_slice(b"', with args beginning with: ");
     let mut shown = 0;
@@ -205,6 +227,7 @@ fn unknown_command(args: Args<'_>) -> ReplyError {
             break;
         }
         text.push(b'\'');
+        let arg = printed(arg);
         let part = &arg[..arg.len().min(128 - shown)];
         text.extend_from_slice(part);
         text.extend_from_slice(b"' ");
@@ -244,8 +267,8 @@ fn run(
     };
     let mut reply = node_reply(&mut node.scratch, client.proto);
     let mark = node.view.begin_command();
-    if let Some(pinned) = parked.as_mut().and_then(|parked| parked.pinned.take()) {
-        node.view.pinned.push(*pinned);
+    if let Some(parked) = &mut parked {
+        parked_scans::load(&mut node.view, parked);
     }
     let noted = (
         node.changes.keys.len(),
@@ -254,16 +277,15 @@ fn run(
         node.changes.count,
     );
     let looked_up = (node.changes.hits, node.changes.misses);
-    let has_run = parked.as_ref().is_some_and(|parked| parked.has_run);
+    let was_shown = parked.as_ref().is_some_and(|parked| parked.was_shown);
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     let took_us = node.stamp().saturating_sub(began_us);
-    node.view.pinned.clear();
-    // Shown once, however often it is evaluated.
-    if !node.monitors.is_empty() && !has_run {
-        monitor::feed(node, key, command, args);
-    }
     let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
+    // Shown once: behind the commands that EXEC has run, and for one that waits for keys when it begins to.
+    if !was_shown {
+        monitor::note(node, key, command, args);
+    }
     match result {
         Ok(()) => account::executed(node, key, command, args, spent_us, None),
         Err(Halt::Error(error)) => {
@@ -282,16 +304,19 @@ fn run(
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
             parked.spent_us = spent_us;
-            parked.has_run = true;
+            parked.was_shown |= matches!(wait, Wait::Keys(_));
+            parked_scans::keep(&mut node.view, &mut parked);
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
             return wait_for(node, key, parked, ticket, wait);
         }
     }
+    parked_scans::unload(&mut node.view);
     if let Some(parked) = &parked {
         leave_list(node, key, parked);
         node.list_input(key);
     }
     let group = node.view.dependency();
+    node.deliver_noted(key, group);
     node.apply_changes(group);
     finish_reply(node, key, reply);
 }
@@ -355,7 +380,7 @@ fn node_reply(scratch: &mut Vec<u8>, proto: crate::resp::Proto) -> Reply {
 }
 
 fn reject(node: &mut Node, key: ClientKey, command: Option<&'static Command>, error: ReplyError) {
-    transactions::command_failed(node, key);
+    let error = transactions::rejected(node, key, command, error);
     if let Some(command) = command {
         node.stats.rejected(command);
     }
@@ -373,7 +398,7 @@ fn reject(node: &mut Node, key: ClientKey, command: Option<&'static Command>, er
 pub(super) fn finish_reply(node: &mut Node, key: ClientKey, mut reply: Reply) {
     let group = node.view.dependency();
     if let Some(client) = node.clients.get(key)
-        && (client.reply_mode == ReplyMode::Off || client.skip_this_reply)
+        && !client.sends_replies()
     {
         reply.truncate(0);
     }
@@ -390,9 +415,8 @@ fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Par
         on_timeout: None,
         deadline: None,
         spent_us: 0,
-        has_run: false,
+        was_shown: false,
         keys: Vec::new(),
-        pinned: None,
         extra: None,
     }
 }
@@ -411,6 +435,8 @@ fn wait_for(
             timeout_ms,
             on_timeout,
         }) => {
+            let group = node.view.dependency();
+            node.deliver_noted(key, group);
             if parked.on_timeout.is_none() {
                 parked.on_timeout = Some(on_timeout);
                 parked.deadline =
@@ -420,6 +446,7 @@ fn wait_for(
             park(node, key, parked, ticket, Reason::Keys);
         }
         Wait::Scan(request) => {
+            node.noted.clear();
             let ticket = park(node, key, parked, ticket, Reason::Worker);
             node.requests.push(Request::Work(WorkerJob::Scan {
                 client: key,
@@ -428,9 +455,11 @@ fn wait_for(
             }));
         }
         Wait::Shutdown => {
+            node.noted.clear();
             park(node, key, parked, ticket, Reason::Shutdown);
         }
         Wait::KeyCount => {
+            node.noted.clear();
             let now = node.now();
             let extra = parked.extra.get_or_insert_default();
             extra.count_ask = Some(node.key_counting.ask(&node.view, extra.count_ask, now));
@@ -464,11 +493,40 @@ fn park(
         node.waiting.watch_key(ticket, db, name);
     }
     parked.ticket = ticket;
+    let mut is_hung_up = false;
     if let Some(client) = node.clients.get_mut(key) {
         client.state = State::Parked(parked);
+        is_hung_up = client.has(Flag::HungUp);
     }
     node.update_wants_keys();
+    if is_hung_up && may_be_long(reason) {
+        node.close_now(key);
+    }
     ticket
+}
+
+/// Whether a wait may last until somebody else does something. Workers and commits end the other waits, soon and by
+/// themselves.
+fn may_be_long(reason: Reason) -> bool {
+    match reason {
+        Reason::Paused | Reason::Keys | Reason::Shutdown => true,
+        Reason::Worker | Reason::Counts | Reason::Stalled => false,
+    }
+}
+
+/// The peer of `key` has closed its sending side. A command of its that waits for long never runs; one that will run
+/// soon by itself, and those that the peer sent before it left, do.
+pub fn peer_hung_up(node: &mut Node, key: ClientKey) {
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    client.set(Flag::HungUp, true);
+    let reason = client
+        .parked()
+        .and_then(|parked| node.waiting.reason(parked.ticket));
+    if reason.is_some_and(may_be_long) {
+        node.close_now(key);
+    }
 }
 
 fn leave_list(node: &mut Node, key: ClientKey, parked: &Parked) {
@@ -482,37 +540,4 @@ fn leave_list(node: &mut Node, key: ClientKey, parked: &Parked) {
     }
     node.waiting.remove(parked.ticket);
     node.update_wants_keys();
-}
-
-/// A worker's answer for the parked command of `key`. An answer that writes have outdated is asked for again, at most
-/// [`WORKER_RESTARTS_MAX`] times.
-pub fn worker_answered(
-    node: &mut Node,
-    key: ClientKey,
-    ticket: Ticket,
-    pinned: crate::storage::scan::Pinned,
-    outdated: bool,
-) {
-    let Some(client) = node.clients.get_mut(key) else {
-        return;
-    };
-    let State::Parked(parked) = &mut client.state else {
-        return;
-    };
-    if parked.ticket != ticket {
-        return;
-    }
-    let extra = parked.extra.get_or_insert_default();
-    if outdated && extra.worker_restarts < WORKER_RESTARTS_MAX {
-        extra.worker_restarts += 1;
-        let request = pinned.request;
-        node.requests.push(Request::Work(WorkerJob::Scan {
-            client: key,
-            ticket,
-            request,
-        }));
-        return;
-    }
-    parked.pinned = Some(Box::new(pinned));
-    node.waiting.make_due(ticket);
 }

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod monitor;
 #[cfg(test)]
 pub mod node_bench;
+pub mod parked_scans;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;
@@ -52,10 +53,11 @@ use crate::resp::Reply;
 
 /// The error for a subcommand called with arguments that it does not take.
 pub fn subcommand_syntax(container: &str, subcommand: &[u8]) -> ReplyError {
-    let subcommand = String::from_utf8_lossy(&subcommand[..subcommand.len().min(128)]).into_owned();
-    ReplyError::new(format!(
-        "ERR unknown subcommand or wrong number of arguments for '{subcommand}'. Try {container} HELP."
-    ))
+    ReplyError::quoting(
+        "ERR unknown subcommand or wrong number of arguments for '",
+        &subcommand[..subcommand.len().min(128)],
+        &format!("'. Try {container} HELP."),
+    )
 }
 
 /// The reply to a container's HELP: one line that introduces, the lines given, and HELP itself.

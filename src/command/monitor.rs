@@ -39,8 +39,12 @@ fn monitor(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
     Ok(())
 }
 
-/// Shows `args` to every monitor, passwords hidden. Administrative commands are not shown, as in Redis.
-pub fn feed(node: &mut Node, key: ClientKey, command: &'static Command, args: Args<'_>) {
+/// Notes `args` for every monitor: it is shown when the command is done, as what it shows depends on what the
+/// command wrote. Passwords are hidden; administrative commands are not shown, as in Redis.
+pub fn note(node: &mut Node, key: ClientKey, command: &'static Command, args: Args<'_>) {
+    if node.monitors.is_empty() {
+        return;
+    }
     if command.spec.flags.has(Flags::SKIP_MONITOR) || command.spec.flags.has(Flags::ADMIN) {
         return;
     }
@@ -61,11 +65,7 @@ pub fn feed(node: &mut Node, key: ClientKey, command: &'static Command, args: Ar
         quote::write_quoted(&mut line, arg);
     }
     line.extend_from_slice(b"\r\n");
-    // What is shown to another client depends on what this one was shown before.
-    let group = client.dependency.max(node.view.dependency());
-    for monitor in node.monitors.clone() {
-        if monitor != key {
-            node.deliver_message(monitor, &line, group);
-        }
+    for &monitor in node.monitors.iter().filter(|&&monitor| monitor != key) {
+        node.noted.push((monitor, line.as_slice().into()));
     }
 }

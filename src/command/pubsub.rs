@@ -9,7 +9,7 @@ use super::spec::{Class, Flags, KeySpec, Spec};
 use crate::client::Flag;
 use crate::error::ReplyError;
 use crate::pubsub::{Kind, Subscriptions};
-use crate::resp::{Args, Proto};
+use crate::resp::{Args, Reply};
 
 const SUBSCRIBER: Flags = Flags::PUBSUB
     .and(Flags::NOSCRIPT)
@@ -188,13 +188,11 @@ fn verb(kind: Kind, adds: bool) -> &'static [u8] {
 }
 
 fn add_all(ctx: &mut ControlCtx<'_>, kind: Kind, args: Args<'_>) -> Run {
-    if ctx.in_exec && ctx.session().proto == Proto::Resp2 {
-        // In RESP2 the confirmations could not be told from the transaction's replies.
-        let name = String::from_utf8_lossy(verb(kind, true)).to_ascii_uppercase();
-        return Err(ReplyError::new(format!(
-            "ERR {name} isn't allowed for a DENY BLOCKING client"
-        ))
-        .into());
+    // Redis lets the older two into a transaction, where their confirmations stand among its replies.
+    if ctx.in_exec && kind == Kind::Shard {
+        return Err(
+            ReplyError::fixed("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client").into(),
+        );
     }
     for name in args.from(1).iter() {
         let client = ctx.client;
@@ -253,10 +251,24 @@ fn remove_all(ctx: &mut ControlCtx<'_>, kind: Kind, args: Args<'_>) -> Run {
 }
 
 fn confirm(ctx: &mut ControlCtx<'_>, verb: &[u8], name: Option<&[u8]>, count: usize) {
-    ctx.reply.push(3);
-    ctx.reply.bulk(verb);
-    ctx.reply.bulk_or_null(name);
-    ctx.reply.count(count);
+    let client = ctx.client;
+    let session = ctx.session();
+    if session.sends_replies() {
+        write_confirmation(ctx.reply, verb, name, count);
+        return;
+    }
+    // CLIENT REPLY OFF holds back replies, and this is one that a subscriber needs.
+    let group = session.dependency;
+    let mut message = Reply::new(session.proto);
+    write_confirmation(&mut message, verb, name, count);
+    ctx.node.deliver_message(client, message.bytes(), group);
+}
+
+fn write_confirmation(reply: &mut Reply, verb: &[u8], name: Option<&[u8]>, count: usize) {
+    reply.push(3);
+    reply.bulk(verb);
+    reply.bulk_or_null(name);
+    reply.count(count);
 }
 
 /// Drops every subscription of the client without telling it (RESET).
@@ -281,7 +293,8 @@ fn spublish(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
 }
 
 fn publish_to(ctx: &mut ControlCtx<'_>, kind: Kind, args: Args<'_>) -> Run {
-    let group = ctx.session().dependency.max(ctx.node.view.dependency());
+    // In a transaction it stands for all of it, also for what is written behind it.
+    let group = (!ctx.in_exec).then(|| ctx.session().dependency.max(ctx.node.view.dependency()));
     let receivers = ctx.node.publish(kind, args.at(1), args.at(2), group);
     ctx.reply.count(receivers);
     Ok(())

@@ -156,15 +156,28 @@ pub fn queue(node: &mut Node, key: ClientKey, command: &'static Command, args: A
     true
 }
 
-/// A command could not be queued: EXEC will refuse.
-pub fn command_failed(node: &mut Node, key: ClientKey) {
-    if let Some(transaction) = node
-        .clients
-        .get_mut(key)
-        .and_then(|client| client.transaction.as_mut())
-    {
+/// A command did not pass the checks: EXEC will refuse, or has been refused itself, which ends its transaction. Returns what
+/// the client is told.
+pub fn rejected(
+    node: &mut Node,
+    key: ClientKey,
+    command: Option<&'static Command>,
+    error: ReplyError,
+) -> ReplyError {
+    let Some(client) = node.clients.get_mut(key) else {
+        return error;
+    };
+    if command.is_some_and(|command| command.spec.name == "exec") {
+        client.transaction = None;
+        node.unwatch(key);
+        let text = error.text();
+        let reason = text.strip_prefix(b"ERR ").unwrap_or(text);
+        return ReplyError::new([b"EXECABORT Transaction discarded because of: ", reason].concat());
+    }
+    if let Some(transaction) = &mut client.transaction {
         transaction.has_errors = true;
     }
+    error
 }
 
 fn multi(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
@@ -286,11 +299,12 @@ fn is_watch_broken(ctx: &mut ControlCtx<'_>) -> Run<bool> {
 
 fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
     // What has effects beyond the view cannot be run twice: such a queue reads on the loop, however long.
+    let could_wait = ctx.node.view.scans_may_wait();
     let may_wait = transaction
         .queue
         .iter()
         .all(|queued| matches!(queued.command.spec.class, Class::Read | Class::Write));
-    ctx.node.view.set_scans_may_wait(may_wait);
+    ctx.node.view.set_scans_may_wait(could_wait && may_wait);
     ctx.reply.array(transaction.queue.len());
     let mut result = Ok(());
     let mut executed = Vec::new();
@@ -310,7 +324,7 @@ fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
             book(ctx, queued, &done);
         }
     }
-    ctx.node.view.set_scans_may_wait(true);
+    ctx.node.view.set_scans_may_wait(could_wait);
     result
 }
 
@@ -330,9 +344,7 @@ fn book(ctx: &mut ControlCtx<'_>, queued: &Queued, done: &Done) {
         done.took_us,
         done.error.as_ref(),
     );
-    if !ctx.node.monitors.is_empty() {
-        monitor::feed(ctx.node, ctx.client, queued.command, args);
-    }
+    monitor::note(ctx.node, ctx.client, queued.command, args);
 }
 
 fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {

@@ -4,6 +4,7 @@
 
 use super::setting::Change;
 use super::{Config, Setting, all, find};
+use crate::error::printed;
 
 /// `CONFIG GET`: the settings that any of `patterns` names, each once, as name and value.
 ///
@@ -79,7 +80,7 @@ impl SetError {
             SetError::Syntax => b"ERR syntax error".to_vec(),
             SetError::Unknown(name) => [
                 b"ERR Unknown option or number of arguments for CONFIG SET - '",
-                name.as_slice(),
+                printed(name),
                 b"'",
             ]
             .concat(),

@@ -50,6 +50,7 @@ impl Node {
             watches: Default::default(),
             pubsub: Default::default(),
             monitors: Vec::new(),
+            noted: Vec::new(),
             changes: Default::default(),
             cursors: Default::default(),
             stats: Default::default(),

@@ -146,11 +146,11 @@ impl Node {
         if wanted.intersects(EventClass::KEYSPACE) {
             let mut channel = format!("__keyspace@{}__:", event.db.0).into_bytes();
             channel.extend_from_slice(&event.key);
-            self.publish(Kind::Channel, &channel, event.name.as_bytes(), group);
+            self.publish(Kind::Channel, &channel, event.name.as_bytes(), Some(group));
         }
         if wanted.intersects(EventClass::KEYEVENT) {
             let channel = format!("__keyevent@{}__:{}", event.db.0, event.name);
-            self.publish(Kind::Channel, channel.as_bytes(), &event.key, group);
+            self.publish(Kind::Channel, channel.as_bytes(), &event.key, Some(group));
         }
     }
 }

@@ -26,8 +26,9 @@ impl Node {
     /// Appends a message that `key` did not ask for, which depends on `group`.
     pub fn deliver_message(&mut self, key: ClientKey, bytes: &[u8], group: GroupId) {
         let committed = self.view.committed_group();
+        // One that is to be closed after its last reply would otherwise never come to its end.
         if let Some(client) = self.clients.get_mut(key)
-            && !client.has(Flag::CloseNow)
+            && !client.is_closing()
         {
             client
                 .output
@@ -36,8 +37,36 @@ impl Node {
         }
     }
 
-    /// Publishes `message` and says how many clients got it. `group` is what the message depends on.
-    pub fn publish(&mut self, kind: Kind, channel: &[u8], message: &[u8], group: GroupId) -> usize {
+    /// Delivers the messages that the command of `key` has noted, now that what it depends on is known: `group`, and what this client
+    /// was shown before.
+    pub fn deliver_noted(&mut self, key: ClientKey, group: GroupId) {
+        if self.noted.is_empty() {
+            return;
+        }
+        let shown = self.clients.get(key).map(|client| client.dependency);
+        let group = group.max(shown.unwrap_or_default());
+        for (to, bytes) in std::mem::take(&mut self.noted) {
+            self.deliver_message(to, &bytes, group);
+        }
+    }
+
+    /// Gives `bytes` to `to` at once when `group` says what they depend on, else at the end of the command that runs.
+    fn tell(&mut self, to: ClientKey, bytes: &[u8], group: Option<GroupId>) {
+        match group {
+            Some(group) => self.deliver_message(to, bytes, group),
+            None => self.noted.push((to, bytes.into())),
+        }
+    }
+
+    /// Publishes `message` and says how many clients get it. `group` is what the message depends on; `None` when only the end of the
+    /// running command shows it.
+    pub fn publish(
+        &mut self,
+        kind: Kind,
+        channel: &[u8],
+        message: &[u8],
+        group: Option<GroupId>,
+    ) -> usize {
         let mut receivers: Vec<(ClientKey, Option<Box<[u8]>>)> = self
             .pubsub
             .listeners(kind, channel)
@@ -66,12 +95,12 @@ impl Node {
                     let bytes = form
                         .take()
                         .unwrap_or_else(|| push_of(proto, &[name, channel, message]));
-                    self.deliver_message(*key, &bytes, group);
+                    self.tell(*key, &bytes, group);
                     plain[usize::from(proto == Proto::Resp3)] = Some(bytes);
                 }
                 Some(pattern) => {
                     let bytes = push_of(proto, &[b"pmessage", pattern, channel, message]);
-                    self.deliver_message(*key, &bytes, group);
+                    self.tell(*key, &bytes, group);
                 }
             }
         }

@@ -68,6 +68,8 @@ pub struct Node {
     pub watches: Watches,
     pub pubsub: PubSub,
     pub monitors: Vec<ClientKey>,
+    /// Messages of the command that runs; they leave when it is done.
+    pub noted: Vec<(ClientKey, Box<[u8]>)>,
     pub changes: Changes,
     pub cursors: Cursors,
     pub stats: Stats,

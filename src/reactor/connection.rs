@@ -19,7 +19,9 @@ pub enum ReadOutcome {
     Read { bytes: usize, more: bool },
     /// Nothing there.
     Dry,
-    /// The peer has closed, or the connection broke.
+    /// The peer will send nothing more; it may still read.
+    Ended,
+    /// The connection broke.
     Closed,
 }
 
@@ -40,8 +42,12 @@ pub struct Connection {
     generation: u32,
     /// Reading may bring something.
     pub is_readable: bool,
+    /// The last round of reads that it had its share of; rounds count from 1.
+    pub read_in_round: u64,
     /// Writing may take something.
     pub is_writable: bool,
+    /// The peer has closed its sending side, or the connection broke: told once by the poll, seen by reading to the end.
+    pub is_hung_up: bool,
 }
 
 impl Connection {
@@ -50,7 +56,9 @@ impl Connection {
             stream,
             generation,
             is_readable: false,
+            read_in_round: 0,
             is_writable: true,
+            is_hung_up: false,
         }
     }
 
@@ -66,10 +74,11 @@ impl Connection {
             Stream::Unix(stream) => stream.read(buffer),
         };
         match result {
-            Ok(0) => ReadOutcome::Closed,
+            Ok(0) => ReadOutcome::Ended,
             Ok(bytes) => {
-                // A short read has emptied the socket; what comes after it raises a new event.
-                self.is_readable = bytes == buffer.len();
+                // A short read has emptied the socket; what comes after it raises a new event. The end that came with
+                // these bytes does not: it has raised the event that they are read for.
+                self.is_readable = bytes == buffer.len() || self.is_hung_up;
                 ReadOutcome::Read {
                     bytes,
                     more: self.is_readable,
@@ -79,7 +88,10 @@ impl Connection {
                 self.is_readable = false;
                 ReadOutcome::Dry
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => ReadOutcome::Dry,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => ReadOutcome::Read {
+                bytes: 0,
+                more: true,
+            },
             Err(_) => ReadOutcome::Closed,
         }
     }

@@ -112,6 +112,7 @@ impl Reactor {
                 ready.readable.push(token);
             }
             if event.is_read_closed() || event.is_error() {
+                connection.is_hung_up = true;
                 ready.hung_up.push(token);
             }
             if event.is_writable() {

@@ -96,10 +96,15 @@ impl Reply {
         self.crlf();
     }
 
-    /// An error. Line ends inside its text are written as spaces, as redis-server does.
+    /// An error. Line ends at the end of its text are left out and those inside are written as spaces, as redis-server does.
     pub fn error(&mut self, error: &ReplyError) {
+        let text = error.text();
+        let kept = text
+            .iter()
+            .rposition(|byte| !matches!(byte, b'\r' | b'\n'))
+            .map_or(0, |last| last + 1);
         self.buf.push(b'-');
-        self.buf.extend(error.text().iter().map(|&byte| {
+        self.buf.extend(text[..kept].iter().map(|&byte| {
             if byte == b'\r' || byte == b'\n' {
                 b' '
             } else {

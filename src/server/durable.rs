@@ -35,7 +35,7 @@ impl Durable {
             ));
         }
         if state.synced_seq.is_some() && !state.clean_stop {
-            log::warn!("the last run did not stop in order; its log is checked and replayed");
+            log::info!("the last run did not stop in order; its log is checked and replayed");
         }
         Ok(Durable {
             state,

@@ -12,7 +12,7 @@ use crate::storage::scan::Pinned;
 pub enum LoopEvent {
     /// From the flusher or the syncer.
     Commit(CommitEvent),
-    /// A range was read for a parked command, from a snapshot at this sequence number.
+    /// A range was read for a parked command.
     Scanned {
         client: ClientKey,
         ticket: Ticket,

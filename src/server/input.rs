@@ -89,18 +89,10 @@ impl Server {
         self.readable.push(token);
     }
 
-    /// A peer that is gone takes its parked command with it; one that still has commands to be read is noticed by reading.
+    /// A peer that is gone takes a command with it that may wait for long; what it sent before is noticed by reading.
     pub(super) fn note_hang_ups(&mut self) {
         for token in std::mem::take(&mut self.ready.hung_up) {
-            let key = key_of(token);
-            if self
-                .node
-                .clients
-                .get(key)
-                .is_some_and(|client| client.parked().is_some())
-            {
-                self.node.close_now(key);
-            }
+            dispatch::peer_hung_up(&mut self.node, key_of(token));
         }
     }
 
@@ -122,10 +114,9 @@ impl Server {
 
     pub(super) fn read_clients(&mut self) {
         let mut again = Vec::new();
-        let mut list = std::mem::take(&mut self.readable);
-        list.sort_unstable_by_key(|token| (token.index, token.generation));
-        list.dedup();
-        for token in list {
+        self.read_round += 1;
+        // In the order in which the sockets became readable, so that what one client sent before another did is executed first.
+        for token in std::mem::take(&mut self.readable) {
             if self.read_client(token) {
                 again.push(token);
             }
@@ -145,10 +136,20 @@ impl Server {
         if !connection.is_readable || !client.is_reading() || client.has(Flag::InputListed) {
             return false;
         }
+        // It is listed twice when it was left with more to read and has become readable anew.
+        if connection.read_in_round == self.read_round {
+            return false;
+        }
+        connection.read_in_round = self.read_round;
         let (bytes, more) = match connection.read(&mut self.read_buffer) {
             ReadOutcome::Read { bytes, more } => (bytes, more),
             ReadOutcome::Dry => return false,
-            ReadOutcome::Closed => {
+            ReadOutcome::Ended if !client.output.is_empty() => {
+                // It has said all it wanted, and may still read: replies that wait for a commit, or for room, are its own.
+                self.node.close_after_reply(key);
+                return false;
+            }
+            ReadOutcome::Ended | ReadOutcome::Closed => {
                 self.node.close_now(key);
                 return false;
             }
@@ -219,6 +220,7 @@ impl Server {
         let Some(client) = self.node.clients.get_mut(key) else {
             return (0, Stop::Held);
         };
+        client.last_interaction = self.node.turn.now();
         let mut state = std::mem::take(&mut client.input.parse);
         let mut partial = std::mem::take(&mut client.input.spans);
         let mut spans = std::mem::take(&mut self.spans);

@@ -52,6 +52,8 @@ pub struct Server {
     accept_later: Vec<usize>,
     /// Connections that may have bytes to read now.
     readable: Vec<ConnToken>,
+    /// Counts the rounds in which each of them is read once.
+    read_round: u64,
     read_buffer: Box<[u8]>,
     spans: Vec<crate::resp::parse::Span>,
     inline: Vec<u8>,

@@ -46,6 +46,7 @@ impl Server {
             match connection.write(client.output.sendable()) {
                 WriteOutcome::Wrote(bytes) => {
                     client.output.advance(bytes);
+                    client.last_interaction = self.node.turn.now();
                     self.node.stats.net_output_bytes += bytes as u64;
                     self.node.stats.writes += 1;
                 }

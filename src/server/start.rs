@@ -115,6 +115,7 @@ impl Server {
             accept_more: Vec::new(),
             accept_later: Vec::new(),
             readable: Vec::new(),
+            read_round: 0,
             read_buffer: vec![0; READ_BYTES_PER_TURN_MAX].into_boxed_slice(),
             spans: Vec::new(),
             inline: Vec::new(),
@@ -129,7 +130,7 @@ impl Server {
         server.committer = Some(server.start_committer(rocks));
         server.write_pidfile()?;
         for local in server.reactor.listeners().locals() {
-            log::info!("ready to accept connections on {local}");
+            log::info!("Ready to accept connections on {local}");
         }
         server.tell_supervisor(State::Ready);
         Ok(server)

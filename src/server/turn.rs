@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::dispatch;
+use crate::command::{dispatch, parked_scans};
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
 use crate::stats::latency;
@@ -105,8 +105,7 @@ impl Server {
                 ticket,
                 pinned,
             } => {
-                let outdated = self.node.view.is_outdated(&pinned);
-                dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated);
+                parked_scans::answered(&mut self.node, client, ticket, pinned);
             }
             LoopEvent::ScanFailed {
                 client,
@@ -147,6 +146,8 @@ impl Server {
     }
 
     fn release_parked(&mut self) {
+        // What the server itself has written this turn, by no command of a client.
+        dispatch::serve_written_keys(&mut self.node);
         for _ in 0..RELEASES_PER_TURN_MAX {
             let Some((_, key)) = self.node.waiting.next_due() else {
                 return;

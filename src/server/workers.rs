@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::{LoopEvent, Server};
+use crate::command::parked_scans;
 use crate::node::WorkerJob;
 use crate::reactor::LoopSender;
 use crate::storage::cf::Cf;
@@ -92,9 +93,12 @@ impl Server {
                 ticket,
                 request,
             } => {
-                let since = self.node.view.watch_range(&request);
+                let number = parked_scans::begin(&mut self.node, client, ticket, &request);
+                let Some(number) = number else {
+                    return;
+                };
                 self.workers.give(Job::new(move |sender| {
-                    sender.send(match scan::read_range(&rocks, request, since) {
+                    sender.send(match scan::read_range(&rocks, request, number) {
                         Ok(pinned) => LoopEvent::Scanned {
                             client,
                             ticket,

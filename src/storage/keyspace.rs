@@ -15,8 +15,11 @@ use crate::text::int::IntText;
 pub struct KeyCopy {
     /// Its metadata entry.
     pub meta: Meta,
-    elements: Vec<(Cf, Box<[u8]>, Box<[u8]>)>,
+    elements: Vec<Element>,
 }
+
+/// Where an element stands, what stands behind its key's prefix, and its value.
+type Element = (Cf, Box<[u8]>, Box<[u8]>);
 
 impl KeyCopy {
     /// What a record says of the copy: the key's type alone.

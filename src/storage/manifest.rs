@@ -21,7 +21,8 @@ pub struct Manifest {
     pub family_id_max: u32,
     /// A lower bound of the last update: everything written out is at or below it, the live logs may hold more.
     pub last_seq: Seq,
-    /// The last update when the first live log became what it is: the live logs begin at the one after it, or before.
+    /// The last update that the logs before the first live one hold, or a later one: the live logs begin at the one after
+    /// it, or before.
     pub live_since: Seq,
     /// Logs with a smaller number are done with.
     log_number_min: u64,
@@ -188,9 +189,11 @@ impl Manifest {
         if edit.family_dropped {
             self.families.remove(&edit.family);
         }
+        let mut family_log_was = None;
         if let (Some(log_number), Some(family)) =
             (edit.log_number, self.families.get_mut(&edit.family))
         {
+            family_log_was = Some(family.log_number);
             family.log_number = family.log_number.max(log_number);
         }
         if let Some(id) = edit.family_id_max {
@@ -202,7 +205,9 @@ impl Manifest {
         if let Some(number) = edit.log_number_min {
             self.log_number_min = self.log_number_min.max(number);
         }
-        if self.first_live_log() != first_live {
+        // A recovery says that it is done with a log before it has said of every family what it wrote out of it.
+        let now_first_live = self.first_live_log();
+        if now_first_live != first_live || family_log_was.is_some_and(|log| log < now_first_live) {
             self.live_since = self.last_seq;
         }
     }

@@ -70,17 +70,15 @@ impl Type {
     /// What TYPE answers. Bitmaps and HyperLogLogs are strings to a Redis client; the rest have Kvrocks's names.
     pub fn name(self) -> &'static str {
         match self {
-            Type::String => "string",
+            Type::String | Type::Bitmap | Type::Hyperloglog => "string",
             Type::Hash => "hash",
             Type::List => "list",
             Type::Set => "set",
             Type::Zset => "zset",
-            Type::Bitmap => "bitmap",
             Type::Sortedint => "sortedint",
             Type::Stream => "stream",
             Type::Bloom => "MBbloom--",
             Type::Json => "ReJSON-RL",
-            Type::Hyperloglog => "hyperloglog",
             Type::Other(_) => "unknown",
         }
     }

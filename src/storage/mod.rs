@@ -1,5 +1,5 @@
 //! Storage in Kvrocks's format: bytes on disk ([`keys`], [`metadata`]), batches ([`record`]), uncommitted writes over the
-//! database ([`view`], [`scan`], [`hot`]), typed keys ([`store`]), keys of any type ([`keyspace`]), and the engine underneath.
+//! database ([`view`], [`scan`], [`hot`], [`edges`]), typed keys ([`store`]), keys of any type ([`keyspace`]), and the engine underneath.
 //!
 //! The engine, in reading order: [`cf`] and [`seq`] are its vocabulary, [`rocks`] is the handle over RocksDB (the only
 //! module that names its types), [`commit`] decides on which thread a group of writes is appended and [`flusher`] holds
@@ -11,6 +11,7 @@ pub mod commit;
 pub mod counting;
 pub mod crc32c;
 pub mod disk;
+pub mod edges;
 pub mod error;
 pub mod expiry;
 pub mod filters;
@@ -32,3 +33,4 @@ pub mod survey;
 pub mod types;
 pub mod view;
 pub mod wal;
+pub mod watched;

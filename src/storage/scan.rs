@@ -1,8 +1,11 @@
 //! Scans over the view: uncommitted writes merged over what RocksDB, or a worker's snapshot of it, holds.
 
+use std::cell::Cell;
+
 use super::cf::Cf;
 use super::rocks::{Direction, KeyRange, Rocks, RocksIter, StoreError};
 use super::view::View;
+use super::watched::{Changes, RangeWatch};
 use crate::command::halt::{Halt, Run, Wait};
 use crate::limits::SCAN_ENTRIES_INLINE_MAX;
 
@@ -98,14 +101,46 @@ pub type Entry = (Box<[u8]>, Box<[u8]>);
 /// What a worker read for a waiting command.
 #[derive(Debug)]
 pub struct Pinned {
-    /// Names the range to [`View::is_outdated`].
+    /// Tells the answer that the command waits for from older ones.
     pub number: u64,
     pub request: ScanRequest,
     /// In the order of the request.
     pub entries: Vec<Entry>,
 }
 
-/// Reads a range whole from a snapshot of the database, on a worker.
+/// What a worker read, and what was written to the range since: together what stands there now.
+#[derive(Debug)]
+pub struct PinnedScan {
+    pinned: Pinned,
+    watch: RangeWatch,
+    changes: Changes,
+    is_used: Cell<bool>,
+}
+
+impl PinnedScan {
+    /// A worker's answer for the range that `watch` watched while it was read.
+    pub fn new(pinned: Pinned, watch: RangeWatch) -> PinnedScan {
+        PinnedScan {
+            pinned,
+            watch,
+            changes: Changes::new(),
+            is_used: Cell::new(false),
+        }
+    }
+
+    /// Takes over what was written since, before a command runs on it; `false` when that is not known and the answer of no use.
+    pub fn refresh(&mut self) -> bool {
+        self.is_used.set(false);
+        self.watch.take_changes(&mut self.changes)
+    }
+
+    /// Whether the command asked for this range since [`PinnedScan::refresh`].
+    pub fn is_used(&self) -> bool {
+        self.is_used.get()
+    }
+}
+
+/// Reads a range whole from a snapshot of the database, on a worker. `number` tells the answer from others.
 pub fn read_range(rocks: &Rocks, request: ScanRequest, number: u64) -> Result<Pinned, StoreError> {
     let snapshot = rocks.snapshot();
     let range = request.key_range();
@@ -182,6 +217,16 @@ impl<'v> Scan<'v> {
             .iter()
             .map(|(_, record)| record)
             .chain(std::iter::once(&view.open));
+        let pinned = view
+            .pinned
+            .iter()
+            .find(|scan| scan.pinned.request == request);
+        if let Some(scan) = pinned {
+            scan.is_used.set(true);
+            // Older than, or the same as, what the records say of a key.
+            let since = scan.changes.iter();
+            changes.extend(since.map(|(key, value)| (&key[..], value.as_deref())));
+        }
         for record in records.filter(|record| !record.is_empty()) {
             for (from, to) in record.ranges_of(request.cf) {
                 ranges.push((from, to));
@@ -209,11 +254,10 @@ impl<'v> Scan<'v> {
         if !request.reverse {
             newest.reverse();
         }
-        let pinned = view.pinned.iter().find(|pinned| pinned.request == request);
         let base = match pinned {
-            Some(pinned) => Base::Pinned {
-                entries: pinned.entries.iter(),
-                is_cut: pinned.entries.len() >= request.limit,
+            Some(scan) => Base::Pinned {
+                entries: scan.pinned.entries.iter(),
+                is_cut: scan.pinned.entries.len() >= request.limit,
             },
             None => Base::rocks(view, &request)?,
         };
@@ -361,11 +405,10 @@ mod tests {
                 .at_most(2)
                 .values_up_to(3);
             request.reverse = reverse;
-            let database = bench.view.database().expect("open").clone();
-            let pinned = read_range(&database, request.clone(), 1).expect("a range");
-            assert_eq!(pinned.entries.len(), 2);
-            assert!(pinned.entries.iter().all(|(_, value)| **value == *b"val"));
-            bench.view.pinned.push(pinned);
+            bench.pin(request.clone());
+            let entries = &bench.view.pinned[0].pinned.entries;
+            assert_eq!(entries.len(), 2);
+            assert!(entries.iter().all(|(_, value)| **value == *b"val"));
             let mark = bench.view.begin_command();
             let hidden = if reverse { [b"e", b"d"] } else { [b"a", b"b"] };
             for key in hidden {

@@ -12,10 +12,12 @@ use std::hash::{BuildHasher, Hasher};
 
 use super::cf::Cf;
 use super::commit::{Group, GroupId};
+use super::edges::Edges;
 use super::hot::HotCache;
 use super::record::{Found, Record, Savepoint};
 use super::rocks::Rocks;
-use super::scan::{Pinned, Scan, ScanRequest};
+use super::scan::{PinnedScan, Scan, ScanRequest};
+use super::watched::{RangeWatch, WatchedRanges};
 use crate::command::halt::{Halt, Run};
 use crate::error::ReplyError;
 use crate::limits::RECORD_BYTES_MAX;
@@ -30,6 +32,8 @@ pub struct View {
     rocks: Option<Rocks>,
     hasher: foldhash::fast::RandomState,
     cache: HotCache,
+    /// Where the score indexes of sorted sets begin and end; used by the sorted sets, kept true here.
+    pub(super) edges: Edges,
     pub(super) open: Record,
     open_id: GroupId,
     /// Closed records on their way to the disk, oldest first.
@@ -40,11 +44,10 @@ pub struct View {
     last_version: u64,
     /// Whether a scan that is too long for a turn makes its command wait.
     pub(super) scans_may_wait: bool,
-    /// Ranges that workers read, with the groups after which a write to them makes the answer outdated.
-    watched: Vec<WatchedRange>,
-    watched_count: u64,
+    /// Ranges that workers read for waiting commands.
+    watched: WatchedRanges,
     /// What workers returned for the command that runs now.
-    pub pinned: Vec<Pinned>,
+    pub pinned: Vec<PinnedScan>,
     spare: Vec<Record>,
     /// Where the store builds the key of the entry it is about to touch.
     pub(super) scratch_key: Vec<u8>,
@@ -56,13 +59,6 @@ struct History {
     id: String,
     /// Whether a record has put the id into the database already: the first one of a history does, none does it alone.
     announced: bool,
-}
-
-/// A range that a worker reads for a waiting command.
-struct WatchedRange {
-    number: u64,
-    request: ScanRequest,
-    written: bool,
 }
 
 /// Where a command began: what it wrote and consulted since can be taken back.
@@ -78,6 +74,7 @@ impl View {
             rocks: Some(rocks),
             hasher: foldhash::fast::RandomState::default(),
             cache: HotCache::new(cache_bytes_max),
+            edges: Edges::default(),
             open: Record::default(),
             open_id: GroupId(1),
             handed: VecDeque::new(),
@@ -89,8 +86,7 @@ impl View {
             },
             last_version: 0,
             scans_may_wait: true,
-            watched: Vec::new(),
-            watched_count: 0,
+            watched: WatchedRanges::default(),
             pinned: Vec::new(),
             spare: Vec::new(),
             scratch_key: Vec::new(),
@@ -114,6 +110,7 @@ impl View {
     /// The database is open again.
     pub fn set_database(&mut self, rocks: Rocks) {
         self.cache.clear();
+        self.edges.clear();
         self.rocks = Some(rocks);
     }
 
@@ -221,9 +218,12 @@ impl View {
             self.cache
                 .insert(cf, key, Some((head, tail)), hash, self.open_id);
         }
+        if cf == Cf::ZsetScore && !self.edges.is_empty() {
+            self.edges.written(key);
+        }
         self.consulted = self.open_id;
         if !self.watched.is_empty() {
-            self.note_write(cf, key);
+            self.watched.note(cf, key, Some((head, tail)));
         }
     }
 
@@ -238,7 +238,7 @@ impl View {
         }
         self.consulted = self.open_id;
         if !self.watched.is_empty() {
-            self.note_write(cf, key);
+            self.watched.note(cf, key, None);
         }
     }
 
@@ -247,13 +247,7 @@ impl View {
         self.open.delete_range(cf, from, to);
         self.cache.clear();
         self.consulted = self.open_id;
-        for range in self
-            .watched
-            .iter_mut()
-            .filter(|range| range.request.cf == cf)
-        {
-            range.written = true;
-        }
+        self.watched.lose_all();
     }
 
     /// A version for a key created now: above every earlier one of this process, and in time order across restarts.
@@ -292,12 +286,27 @@ impl View {
         if mark.savepoint == self.open.savepoint() {
             return;
         }
-        let View { open, cache, .. } = self;
+        // Entries whose deletion is taken back may lie outside what was learned since.
+        self.edges.clear();
+        let View {
+            open,
+            cache,
+            watched,
+            ..
+        } = self;
+        let mut watched_keys = Vec::new();
         let range = open.undo(mark.savepoint, |(cf, key, hash)| {
-            cache.remove(cf, key, hash)
+            cache.remove(cf, key, hash);
+            if watched.covers(cf, key) {
+                watched_keys.push((cf, key.to_vec()));
+            }
         });
         if range {
             self.cache.clear();
+            self.watched.lose_all();
+        }
+        for (cf, key) in watched_keys {
+            self.note_present(cf, &key);
         }
     }
 
@@ -311,6 +320,11 @@ impl View {
         self.consulted
     }
 
+    /// Whether a scan too long for a turn makes its command wait.
+    pub fn scans_may_wait(&self) -> bool {
+        self.scans_may_wait
+    }
+
     /// Whether a scan too long for a turn may make its command wait; else it is read on the loop, however long.
     pub fn set_scans_may_wait(&mut self, may_wait: bool) {
         self.scans_may_wait = may_wait;
@@ -318,42 +332,45 @@ impl View {
 
     // ---- ranges that workers read ----
 
-    /// Notes writes to a range from now on, while a worker reads it; gives the number to ask [`View::is_outdated`] with.
-    pub fn watch_range(&mut self, request: &ScanRequest) -> u64 {
-        self.watched_count += 1;
-        self.watched.push(WatchedRange {
-            number: self.watched_count,
-            request: request.clone(),
-            written: false,
-        });
-        self.watched_count
-    }
-
-    /// Whether the range of a worker's answer was written since it was asked for; the range is not watched any longer.
-    pub fn is_outdated(&mut self, pinned: &Pinned) -> bool {
-        match self
-            .watched
+    /// Notes what is written to a range from now on, while a worker reads it.
+    pub fn watch_range(&mut self, request: &ScanRequest) -> RangeWatch {
+        let watch = self.watched.watch(request);
+        // The worker's snapshot may lack what is not committed yet, and when the answer is there it may be committed.
+        let View {
+            open,
+            handed,
+            watched,
+            ..
+        } = self;
+        let mut is_range_deleted = false;
+        for record in handed
             .iter()
-            .position(|range| range.number == pinned.number)
+            .map(|(_, record)| record)
+            .chain(std::iter::once(&*open))
         {
-            Some(at) => self.watched.swap_remove(at).written,
-            None => true,
+            is_range_deleted |= record.ranges_of(request.cf).next().is_some();
+            let upper = request.upper.as_deref();
+            record.points_in(request.cf, &request.lower, upper, |key, value| {
+                watched.note(request.cf, key, value.map(|value| (value, &b""[..])));
+            });
         }
+        if is_range_deleted {
+            self.watched.lose_all();
+        }
+        watch
     }
 
-    fn note_write(&mut self, cf: Cf, key: &[u8]) {
-        for range in self
-            .watched
-            .iter_mut()
-            .filter(|range| range.request.cf == cf)
-        {
-            let below = range
-                .request
-                .upper
-                .as_deref()
-                .is_none_or(|upper| key < upper);
-            range.written |= below && key >= &range.request.lower[..];
+    /// Notes for the watched ranges what `key` holds now, after a write to it was undone.
+    fn note_present(&mut self, cf: Cf, key: &[u8]) {
+        let consulted = self.consulted;
+        match self.get(cf, key) {
+            Ok(value) => {
+                let value = value.as_deref().map(|value| (value, &b""[..]));
+                self.watched.note(cf, key, value);
+            }
+            Err(_) => self.watched.lose_all(),
         }
+        self.consulted = consulted;
     }
 
     // ---- groups ----
@@ -423,6 +440,8 @@ impl View {
         self.open.clear();
         self.open_id = GroupId(self.open_id.0 + 1);
         self.cache.clear();
+        self.edges.clear();
+        self.watched.lose_all();
         self.history.announced = false;
     }
 

@@ -163,7 +163,7 @@ fn episode(book: &Book, seed: u64, done: &mut u64) -> Vec<Step> {
 fn error_or_kind(reply: &str) -> String {
     reply
         .chars()
-        .take(if reply.starts_with('-') { 60 } else { 1 })
+        .take(if reply.starts_with('-') { 24 } else { 1 })
         .collect()
 }
 

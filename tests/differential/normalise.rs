@@ -74,7 +74,7 @@ pub fn equal(exchange: &Exchange, before: Option<&Exchange>) -> bool {
             let listing = before.expect("only defined with a command before");
             choice(args, ours, &listing.ours) == choice(args, theirs, &listing.theirs)
         }
-        Defined::Iteration { pairs } => iterations_equal(ours, theirs, pairs),
+        Defined::Iteration { pairs } => iterations_equal(args, ours, theirs, pairs),
         Defined::Hello => without_identity(ours) == without_identity(theirs),
     }
 }
@@ -132,8 +132,11 @@ fn defined_by_sort(args: &Args, before: Option<&Exchange>) -> Defined {
         .and_then(|at| lower.get(at + 1));
     let unsorted = by.is_some_and(|pattern| !pattern.contains(&b'*'));
     let gets = lower.iter().filter(|arg| *arg == b"get").count().max(1);
-    let type_before = before
-        .filter(|before| before.args.len() == 2 && before.args[0].eq_ignore_ascii_case(b"TYPE"));
+    let type_before = before.filter(|before| {
+        before.args.len() == 2
+            && before.args[0].eq_ignore_ascii_case(b"TYPE")
+            && before.args.get(1) == args.get(1)
+    });
     match type_before.map(|before| before.theirs == Value::simple("set")) {
         _ if !unsorted => Defined::Exactly,
         Some(false) => Defined::Exactly,
@@ -264,7 +267,7 @@ fn times_equal(ours: &Value, theirs: &Value, unit_ms: i64) -> bool {
     }
 }
 
-fn iterations_equal(ours: &Value, theirs: &Value, pairs: bool) -> bool {
+fn iterations_equal(args: &Args, ours: &Value, theirs: &Value, pairs: bool) -> bool {
     let (Value::Array(ours), Value::Array(theirs)) = (ours, theirs) else {
         return false;
     };
@@ -279,8 +282,31 @@ fn iterations_equal(ours: &Value, theirs: &Value, pairs: bool) -> bool {
         return kind(our_cursor) == kind(their_cursor) && kind(our_items) == kind(their_items);
     }
     let len = if pairs { 2 } else { 1 };
-    let distinct = |items: &Value| chunks(items, len).1.into_iter().collect::<BTreeSet<_>>();
+    let distinct = |items: &Value| -> BTreeSet<Vec<Value>> {
+        chunks(items, len)
+            .1
+            .iter()
+            .map(|item| iterated(&args[0], item))
+            .collect()
+    };
     distinct(our_items) == distinct(their_items)
+}
+
+/// An element as an iteration gives it. ZSCAN prints a score as the encoding of the set stores it, in one of two ways:
+/// here it is its bits.
+pub fn iterated(command: &[u8], item: &[Value]) -> Vec<Value> {
+    match item {
+        [member, score] if command.eq_ignore_ascii_case(b"ZSCAN") => {
+            let text = score
+                .bytes()
+                .map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+            let number: Option<f64> = text.and_then(|text| text.parse().ok());
+            // Adding zero makes a negative zero positive.
+            let bits = number.map(|number| Value::Int((number + 0.0).to_bits().cast_signed()));
+            vec![member.clone(), bits.unwrap_or_else(|| score.clone())]
+        }
+        item => item.to_vec(),
+    }
 }
 
 /// HELLO's reply without the number of the connection.

@@ -98,7 +98,7 @@ impl Run {
                 found.extend(
                     items
                         .chunks(pair_len)
-                        .map(|item| Value::Array(item.to_vec())),
+                        .map(|item| Value::Array(normalise::iterated(&before[0], item))),
                 );
                 if next == b"0" {
                     return Ok(Value::Array(found.into_iter().collect()));

@@ -8,6 +8,7 @@ use crate::command::{DataCtx, Run};
 use crate::error::{ReplyError, SYNTAX};
 use crate::rdb::{self, RdbError};
 use crate::resp::Args;
+use crate::storage::metadata::Type;
 use crate::storage::store::EventClass;
 use crate::storage::types::whole::{self, Whole};
 
@@ -30,7 +31,13 @@ fn dump(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
         None => ctx.reply.null(),
         Some(Whole::Value(value)) => ctx.reply.bulk(&rdb::encode(&value)),
         Some(Whole::NoPayload(kind)) => {
-            let text = format!("ERR DUMP does not support keys of type {}", kind.name());
+            let name = match kind {
+                // To TYPE they are strings.
+                Type::Bitmap => "bitmap",
+                Type::Hyperloglog => "hyperloglog",
+                other => other.name(),
+            };
+            let text = format!("ERR DUMP does not support keys of type {name}");
             return Err(ReplyError::new(text).into());
         }
     }

@@ -83,13 +83,7 @@ impl Conditions {
                 .find(|(name, _)| option.eq_ignore_ascii_case(name.as_bytes()));
             match known {
                 Some((_, flag)) => *flag = true,
-                None => {
-                    // Redis prints it as a C string.
-                    let shown = option.split(|&byte| byte == 0).next().unwrap_or_default();
-                    return Err(ReplyError::new(
-                        [b"ERR Unsupported option ", shown].concat(),
-                    ));
-                }
+                None => return Err(ReplyError::quoting("ERR Unsupported option ", option, "")),
             }
         }
         if conditions.nx && (conditions.xx || conditions.gt || conditions.lt) {

@@ -115,6 +115,26 @@ fn families_logs_and_the_last_sequence_are_read() {
 }
 
 #[test]
+fn what_a_recovery_has_written_out_counts_to_the_last_family() {
+    let mut edits = three_edits();
+    let done_with_logs_below_20 = edit(&[N(10), N(20), N(4), N(100)]);
+    let family_1_written_out = |log, seq| edit(&[N(200), N(1), N(2), N(log), N(4), N(seq)]);
+    edits.push(done_with_logs_below_20);
+    edits.push(family_1_written_out(20, 103));
+    let manifest = read(manifest_of(&edits).0.path()).unwrap();
+    assert_eq!(manifest.first_live_log(), 20);
+    assert_eq!(manifest.live_since, Seq::new(103));
+    // A later one does not make the live logs begin later.
+    edits.push(family_1_written_out(30, 500));
+    let manifest = read(manifest_of(&edits).0.path()).unwrap();
+    assert_eq!(manifest.first_live_log(), 20);
+    assert_eq!(
+        (manifest.live_since, manifest.last_seq),
+        (Seq::new(103), Seq::new(500))
+    );
+}
+
+#[test]
 fn dropped_families_are_gone_and_their_ids_are_not_reused() {
     let mut edits = three_edits();
     edits.push(edit(&[N(201), T(b"index"), N(200), N(2)]));

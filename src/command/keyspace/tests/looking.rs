@@ -18,8 +18,7 @@ fn encodings_imitate_redis() {
             ("object encoding neg", "$3 int"),
             ("object encoding big", "$6 embstr"),
             ("object encoding f", "$6 embstr"),
-            ("object refcount i", ":2147483647"),
-            ("object refcount neg", ":1"),
+            ("object refcount i", ":1"),
             (
                 "object freq i",
                 "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when \

@@ -22,11 +22,11 @@ const TYPES: [(Type, &str); 10] = [
     (Type::List, "list"),
     (Type::Set, "set"),
     (Type::Zset, "zset"),
-    (Type::Bitmap, "bitmap"),
+    (Type::Bitmap, "string"),
     (Type::Sortedint, "sortedint"),
     (Type::Stream, "stream"),
     (Type::Bloom, "MBbloom--"),
-    (Type::Hyperloglog, "hyperloglog"),
+    (Type::Hyperloglog, "string"),
     (Type::Other(13), "unknown"),
 ];
 

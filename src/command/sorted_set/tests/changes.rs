@@ -135,6 +135,40 @@ fn pops_take_from_either_end() {
 }
 
 #[test]
+fn what_was_popped_and_taken_back_is_there() {
+    let mut bench = Bench::new();
+    bench.run("zadd z 1 a 2 b 3 c 4 d");
+    bench.commit_each = false;
+    const WHOLE: &str = "*4 $1 a $1 b $1 c $1 d";
+    const POPPED: &[(&str, &str)] = &[
+        ("zpopmin z", "*2 $1 a $1 1"),
+        ("zpopmin z", "*2 $1 b $1 2"),
+        ("zpopmax z", "*2 $1 d $1 4"),
+        ("zrange z 0 -1", "*1 $1 c"),
+    ];
+    let mark = bench.view.mark();
+    bench.expect(POPPED);
+    bench.view.undo(mark);
+    bench.expect(&[("zrange z 0 -1", WHOLE), ("zrange z 0 0", "*1 $1 a")]);
+    bench.expect(POPPED);
+    bench.view.drop_uncommitted();
+    bench.expect(&[("zrange z 0 0 rev", "*1 $1 d"), ("zrange z 0 -1", WHOLE)]);
+    bench.expect(POPPED);
+    // And what is put outside again.
+    bench.expect(&[
+        ("zadd z 0 low 9 high", ":2"),
+        ("zpopmin z", "*2 $3 low $1 0"),
+        ("zpopmax z", "*2 $4 high $1 9"),
+        ("zrangebyscore z -inf 2", "*0"),
+        ("zadd z 1 a", ":1"),
+        ("zrangebyscore z -inf 2", "*1 $1 a"),
+        ("zrevrangebyscore z inf 5", "*0"),
+        ("zadd z 5 e", ":1"),
+        ("zrevrangebyscore z inf 5", "*1 $1 e"),
+    ]);
+}
+
+#[test]
 fn blocking_pops_wait_for_their_keys() {
     Bench::both_ways(|bench| {
         bench.expect(&[

@@ -1,13 +1,15 @@
 //! Walking the score index: parts of a sorted set in order, forwards or backwards, and how many members they have.
 //!
-//! RocksDB counts nothing, so a rank or a count is a scan. It is kept short by looking from both ends first: see
+//! A short scan from an end begins where [`crate::storage::edges`] knows the end to be. RocksDB counts nothing, so a rank or a count is a scan. It is kept short by looking from both ends first: see
 //! [`Zset::count`].
 
 use std::ops::ControlFlow;
 
 use super::{Scored, Zset};
 use crate::command::halt::Run;
+use crate::limits::SCAN_ENTRIES_INLINE_MAX;
 use crate::storage::cf::Cf;
+use crate::storage::edges::just_above;
 use crate::storage::scan::ScanRequest;
 use crate::storage::store::Store;
 use crate::storage::types::score::{self, SCORE_BYTES, ScoreRange};
@@ -34,13 +36,14 @@ impl Stretch {
 
     /// Members whose score is in `range`, which must not be empty.
     pub fn scores(range: ScoreRange) -> Stretch {
-        if range.is_everything() {
-            return Stretch::everything();
-        }
-        Stretch {
-            from: range.from.to_be_bytes().to_vec(),
-            below: Some(range.below.to_be_bytes().to_vec()),
-        }
+        // Infinite ends are the ends of the set: a scan from there is known to begin at its first entry, or its last.
+        let from = match range.from > score::code(f64::NEG_INFINITY) {
+            true => range.from.to_be_bytes().to_vec(),
+            false => Vec::new(),
+        };
+        let below =
+            (range.below <= score::code(f64::INFINITY)).then(|| range.below.to_be_bytes().to_vec());
+        Stretch { from, below }
     }
 
     /// Everything before `member` at `score`.
@@ -380,12 +383,44 @@ impl Zset<'_> {
         }
         request.reverse = reverse;
         request.limit = usize::try_from(at_most).unwrap_or(usize::MAX);
+        // A scan that may have to wait must ask for the same range when it is run again.
+        let is_short = request.limit <= SCAN_ENTRIES_INLINE_MAX;
+        if is_short {
+            store.view.edges.narrow(prefix, &mut request);
+        }
+        let is_from_end = match reverse {
+            false => stretch.from.is_empty(),
+            true => stretch.below.is_none(),
+        };
+        // Where the set turns out to begin or, backwards, to end: behind the whole range unless an entry is met.
+        let mut edge = match (is_short && is_from_end, reverse) {
+            (false, _) => None,
+            (true, false) => request.upper.clone(),
+            (true, true) => Some(request.lower.clone()),
+        };
+        let mut is_met = false;
         let mut scan = store.view.scan(request)?;
         while let Some((key, _)) = scan.next()? {
+            if !is_met {
+                is_met = true;
+                edge = edge.map(|_| {
+                    if reverse {
+                        just_above(key)
+                    } else {
+                        key.to_vec()
+                    }
+                });
+            }
             let (score, member) = score::split(self.elements.element(key))?;
             if visit(score, member).is_break() {
                 break;
             }
+        }
+        drop(scan);
+        match edge {
+            Some(edge) if reverse => store.view.edges.ends_below(prefix, &edge),
+            Some(edge) => store.view.edges.begins_at(prefix, &edge),
+            None => {}
         }
         Ok(())
     }

@@ -1,0 +1,4 @@
+//! Clients that wait for keys.
+
+use crate::Bench;
+use crate::common::{Value, wait_until};
