@@ -95,8 +95,8 @@ pub struct Parked {
     pub deadline: Option<MonoMs>,
     /// Time spent on evaluating it so far.
     pub spent_us: u64,
-    /// It was evaluated before: what a pause holds back was not.
-    pub has_run: bool,
+    /// Monitors have seen it.
+    pub was_shown: bool,
     pub keys: Vec<Box<[u8]>>,
     pub extra: Option<Box<ParkedExtra>>,
 }

@@ -294,14 +294,15 @@ fn run(
         node.changes.count,
     );
     let looked_up = (node.changes.hits, node.changes.misses);
+    let was_shown = parked.as_ref().is_some_and(|parked| parked.was_shown);
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     let took_us = node.stamp().saturating_sub(began_us);
-    // Shown behind the commands that it ran, as EXEC is in Redis. One that waited for keys was shown when it began to.
-    if !evaluation.resumed {
+    let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
+    // Shown once: behind the commands that EXEC has run, and for one that waits for keys when it begins to.
+    if !was_shown {
         monitor::note(node, key, command, args);
     }
-    let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
     match result {
         Ok(()) => account::executed(node, key, command, args, spent_us, None),
         Err(Halt::Error(error)) => {
@@ -320,7 +321,7 @@ fn run(
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
             parked.spent_us = spent_us;
-            parked.has_run = true;
+            parked.was_shown |= matches!(wait, Wait::Keys(_));
             parked_scans::keep(&mut node.view, &mut parked);
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
             return wait_for(node, key, parked, ticket, wait);
@@ -432,7 +433,7 @@ fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Par
         on_timeout: None,
         deadline: None,
         spent_us: 0,
-        has_run: false,
+        was_shown: false,
         keys: Vec::new(),
         extra: None,
     }
@@ -472,6 +473,7 @@ fn wait_for(
             }));
         }
         Wait::Shutdown => {
+            node.noted.clear();
             park(node, key, parked, ticket, Reason::Shutdown);
         }
         Wait::KeyCount => {
