@@ -406,11 +406,10 @@ fn latency_of_commits_and_turns_is_sampled() {
     conn.ok("CONFIG SET latency-monitor-threshold 1");
     let sampled = |conn: &mut Conn, event: &str| {
         let latest = conn.call("LATENCY LATEST");
-        let found = latest
+        latest
             .items()
             .iter()
-            .any(|sample| sample.items()[0] == Value::bulk(event));
-        found
+            .any(|sample| sample.items()[0] == Value::bulk(event))
     };
     conn.ok("DEBUG SLEEP 0.01");
     assert!(sampled(&mut conn, "eventloop"));

@@ -40,6 +40,7 @@ pub struct Bench {
 
 impl Bench {
     /// An empty store whose commands are committed one by one.
+    #[allow(clippy::new_without_default, reason = "a test says that it begins one")]
     pub fn new() -> Bench {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let rocks = Rocks::open(&OpenOptions::new(dir.path())).expect("an empty database");

@@ -105,9 +105,10 @@ impl Server {
         committer.handle(&event);
         match event {
             CommitEvent::Committed { up_to, seq } => {
-                while let Some((_, began_us)) =
-                    self.queued_since.pop_front_if(|(id, _)| *id <= up_to)
+                while let Some(&(id, began_us)) = self.queued_since.front()
+                    && id <= up_to
                 {
+                    self.queued_since.pop_front();
                     self.note_latency(latency::COMMIT_QUEUED, Some(began_us));
                 }
                 self.committed(up_to, seq);

@@ -13,7 +13,9 @@ use crate::storage::rocks::KeyRange;
 use crate::storage::{counting, expiry, scan};
 
 /// Something to do on a worker.
-pub struct Job(Box<dyn FnOnce(&LoopSender<LoopEvent>) + Send>);
+pub struct Job(Box<Work>);
+
+type Work = dyn FnOnce(&LoopSender<LoopEvent>) + Send;
 
 impl Job {
     /// A job that answers through the sender it is given.

@@ -189,9 +189,8 @@ impl View {
             .map(|(id, record)| (*id, record))
             .chain(std::iter::once((self.open_id, &self.open)))
             // LogData alone is never committed: a reply that waited for it would wait for somebody else's write.
-            .filter(|(_, record)| record.has_changes())
-            .map(|(id, _)| id)
-            .last();
+            .rfind(|(_, record)| record.has_changes())
+            .map(|(id, _)| id);
         if let Some(id) = touched {
             self.consulted = self.consulted.max(id);
         }
