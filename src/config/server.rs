@@ -115,6 +115,9 @@ settings! {
 
     /// When the write-ahead log reaches the disk for good.
     "wal-sync" or "appendfsync": wal_sync: WalSync = WalSync::EverySec, WAL_SYNC, Live;
+    /// Open a directory whose log is damaged, or ends before what was synced, without what is lost. Only for the start after such an
+    /// error: it turns that check off.
+    "accept-wal-loss": accept_wal_loss: bool = false, YesNo, AtStart;
     /// Bytes of free disk space below which writes are refused.
     "disk-reserve": disk_reserve: u64 = 64 << 20, Memory { min: 0, max: LONG_MAX }, Live;
     /// Gigabytes that the database may take; 0 for no limit.

@@ -22,6 +22,8 @@ const MEMORY_INTERVAL_MS: u64 = 100;
 const IDLE_CHECKS_PER_ROUND_MAX: usize = 2000;
 /// Expired keys asked for at a time; they are deleted in one turn.
 const EXPIRED_PER_ROUND_MAX: usize = 256;
+/// Milliseconds until the next search when one has met damage.
+const FAILED_SEARCH_PAUSE_MS: u64 = 60_000;
 /// A search of the whole key space takes at most this share of the time, in percent per point of `active-expire-effort`.
 const EXPIRY_SHARE_PERCENT: u64 = 5;
 
@@ -178,7 +180,13 @@ impl Server {
             .take()
             .map_or(0, |since| now.since(since));
         let share = EXPIRY_SHARE_PERCENT * u64::from(self.node.config.active_expire_effort);
-        self.cron.next_search = MonoMs(now.0 + took_ms * (100 / share.clamp(1, 100)));
+        let pause_ms = took_ms * (100 / share.clamp(1, 100));
+        let least_ms = if search.failed {
+            FAILED_SEARCH_PAUSE_MS
+        } else {
+            0
+        };
+        self.cron.next_search = MonoMs(now.0 + pause_ms.max(least_ms));
         self.cron.expiry_position = search.position;
         self.cron.search_saw_ttl |= search.seen_ttl;
         if search.complete {

@@ -43,6 +43,16 @@ impl Durable {
         })
     }
 
+    /// The log was opened up to `recovered`, which is less than what was synced only where the settings accept that.
+    pub(super) fn accept_loss(&mut self, recovered: Seq) {
+        if let Some(synced) = self.state.synced_seq.filter(|synced| *synced > recovered) {
+            log::warn!(
+                "writes after sequence {recovered} are lost, up to {synced}; accept-wal-loss is set"
+            );
+            self.state.synced_seq = Some(recovered);
+        }
+    }
+
     /// Marks the state as that of a running node, before anything is served.
     pub(super) fn begin(&mut self, config: &Config) -> Result<(), StartError> {
         self.state.clean_stop = false;

@@ -9,6 +9,7 @@ const MIB: u64 = 1 << 20;
 pub(super) fn open_options(config: &Config) -> OpenOptions {
     let mut options = OpenOptions::new(&config.dir);
     options.slot_encoded = config.cluster_enabled;
+    options.accept_wal_loss = config.accept_wal_loss;
     options.rocksdb = rocks_settings(config);
     options
 }

@@ -62,7 +62,11 @@ impl Server {
         config.maxclients = files.maxclients;
         options.rocksdb.max_open_files = files.engine_files;
         options.last_synced_seq = durable.state.synced_seq;
+        if config.accept_wal_loss {
+            log::warn!("accept-wal-loss is set: writes that the log has lost are not missed");
+        }
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
+        durable.accept_loss(rocks.last_seq());
         durable.begin(&config)?;
         let reactor =
             Reactor::new().map_err(|error| failure(EXIT_START, format!("cannot poll: {error}")))?;

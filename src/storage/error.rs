@@ -134,7 +134,7 @@ impl fmt::Display for OpenError {
             OpenError::WalLoss { recovered, synced } => write!(
                 f,
                 "the write-ahead log ends at sequence {recovered}, but writes up to {synced} were synced to disk: \
-                 acknowledged writes are missing"
+                 acknowledged writes are missing (accept-wal-loss yes opens it without them)"
             ),
             OpenError::WrongSlotEncoding { stored_with_slots: true } => f.write_str(
                 "the stored keys carry cluster slots: this directory belongs to a server with cluster-enabled yes",

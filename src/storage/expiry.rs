@@ -22,9 +22,11 @@ pub struct Search {
     pub found: Vec<Expired>,
     /// It came to the end of the key space; the next one begins at its start.
     pub complete: bool,
+    /// It could not read on. The next one begins at the start, and not soon: what cannot be read stays so.
+    pub failed: bool,
     /// It met a key with an expiry, passed or not.
     pub seen_ttl: bool,
-    /// The last key it has read; empty after a complete search.
+    /// The last key it has read; empty where the next one begins at the start.
     pub position: Vec<u8>,
 }
 
@@ -59,6 +61,8 @@ pub fn find(
             }
             Err(error) => {
                 log::warn!("the search for expired keys ended early: {error}");
+                search.failed = true;
+                search.position.clear();
                 return search;
             }
         };

@@ -17,6 +17,9 @@ use super::seq::Seq;
 use super::survey::{self, WalError};
 use super::wal::Damage;
 
+/// How to open a damaged log all the same, after its error.
+const CONSENT: &str = " (accept-wal-loss yes opens it without what is lost)";
+
 /// What is in a database directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
@@ -148,7 +151,7 @@ fn inspect_logs(
         Err(WalError::Io { path, error }) => return Err(io_error("read", &path, &error)),
         Err(WalError::Damaged(damage) | WalError::Endless(damage)) if !options.accept_wal_loss => {
             return Err(OpenError::Damaged {
-                what: damage.to_string(),
+                what: format!("{damage}{CONSENT}"),
             });
         }
         Err(WalError::Damaged(damage)) => {
@@ -176,7 +179,7 @@ fn inspect_logs(
     {
         return Err(OpenError::Damaged {
             what: format!(
-                "the first log in {} begins at sequence {first} instead of {} or before: a log file is missing",
+                "the first log in {} begins at sequence {first} instead of {} or before: a log file is missing{CONSENT}",
                 db_dir.display(),
                 manifest.live_since.next()
             ),

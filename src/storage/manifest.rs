@@ -132,6 +132,9 @@ fn read_edits(file: File, number: u64, path: &Path) -> Result<Manifest, Manifest
             .step(|piece| payload.extend_from_slice(piece))
             .map_err(io_error)?
         {
+            Step::End if manifest.families.is_empty() => {
+                return Err(damaged(0, "it holds nothing"));
+            }
             Step::End => return Ok(manifest),
             Step::Record(record) => match Edit::decode(&payload) {
                 Ok(edit) => {
