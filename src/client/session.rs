@@ -14,7 +14,7 @@ use crate::resp::parse::{ParseState, Span};
 use crate::resp::{OwnedArgs, Proto};
 use crate::storage::commit::GroupId;
 use crate::storage::keys::DbIndex;
-use crate::storage::scan::Pinned;
+use crate::storage::pinned::Pinned;
 
 /// A connection's place in the slab, with a generation so that a stale one finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -104,10 +104,12 @@ pub struct Parked {
 /// The rare part of a parked command.
 #[derive(Debug, Default)]
 pub struct ParkedExtra {
-    /// What a worker has read for it, all from one snapshot.
+    /// What workers have read for it; the view watches these ranges.
     pub pinned: Vec<Pinned>,
-    /// Times a worker's answer was outdated when it came.
+    /// Times that workers read for it in vain.
     pub worker_restarts: u32,
+    /// It reads for itself from now on.
+    pub reads_inline: bool,
     /// It waits for a count of keys, or has.
     pub count_ask: Option<Ask>,
 }

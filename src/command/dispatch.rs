@@ -3,22 +3,18 @@
 
 use super::context::{ControlCtx, DataCtx, Rng};
 use super::gate::{self, Candidate, Verdict};
-use super::halt::{Halt, KeyWait, Wait};
+use super::halt::Halt;
 use super::spec::Handler;
 use super::table::Command;
-use super::{account, monitor, transactions};
+use super::{account, monitor, parking, transactions};
 use crate::client::waiting::{DbKey, Reason, Ticket};
-use crate::client::{ClientKey, Flag, Parked, ReplyMode, State};
-use crate::clock::{MonoMs, Turn};
+use crate::client::{ClientKey, Parked, ReplyMode, State};
+use crate::clock::Turn;
 use crate::error::{ReplyError, printed};
+use crate::node::Node;
 use crate::node::key_counting::Ask;
-use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
-use crate::storage::scan::Pinned;
 use crate::storage::store::Store;
-
-/// Restarts on a worker's outdated answer after which a command finishes on what it has.
-const WORKER_RESTARTS_MAX: u32 = 2;
 
 /// How a command is evaluated: fresh, or again after it waited.
 pub struct Evaluation {
@@ -28,6 +24,8 @@ pub struct Evaluation {
     pub resumed: bool,
     /// What it remembers of asking for a count of keys.
     pub count_ask: Option<Ask>,
+    /// It reads whatever it needs on the loop: workers have tried in vain.
+    pub reads_inline: bool,
 }
 
 /// Runs the command that `key` sent, or queues it, or parks the client.
@@ -53,8 +51,8 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
             if reason == Reason::Paused {
                 node.stats.paused_commands += 1;
             }
-            let parked = new_parked(node, command, args);
-            park(node, key, parked, None, reason);
+            let parked = parking::new_parked(node, command, args);
+            parking::park(node, key, parked, None, reason);
             return;
         }
     }
@@ -73,6 +71,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
             seed,
             resumed: false,
             count_ask: None,
+            reads_inline: false,
         },
         None,
     );
@@ -84,22 +83,30 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     let Some(client) = node.clients.get_mut(key) else {
         return;
     };
-    let State::Parked(parked) = std::mem::take(&mut client.state) else {
+    let State::Parked(mut parked) = std::mem::take(&mut client.state) else {
         return;
     };
-    let args = parked.args.clone();
+    let args = std::mem::take(&mut parked.args);
     match judge(node, key, parked.command, args.as_args()) {
         Verdict::Pass => {}
         Verdict::Reject(error) => {
-            leave_list(node, key, &parked);
+            parking::leave_list(node, key, &parked);
             reject(node, key, Some(parked.command), error);
             return node.list_input(key);
         }
         Verdict::Postpone(reason) => {
             let ticket = parked.ticket;
-            park(node, key, parked, Some(ticket), reason);
+            parked.args = args;
+            parking::park(node, key, parked, Some(ticket), reason);
             return;
         }
+    }
+    if parking::must_read_again(node, &mut parked) {
+        let requests = parking::forget_read(node, &mut parked);
+        let ticket = parked.ticket;
+        parked.args = args;
+        parking::park(node, key, parked, Some(ticket), Reason::Worker);
+        return parking::ask_workers(node, key, ticket, requests);
     }
     node.stamp();
     // A worker's answer belongs to the time at which it was asked for; everything else happens now.
@@ -117,6 +124,10 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         seed: parked.seed,
         resumed: !parked.keys.is_empty(),
         count_ask: parked.extra.as_ref().and_then(|extra| extra.count_ask),
+        reads_inline: parked
+            .extra
+            .as_ref()
+            .is_some_and(|extra| extra.reads_inline),
     };
     run(
         node,
@@ -163,7 +174,7 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
         return;
     };
     let proto = client.proto;
-    leave_list(node, key, &parked);
+    parking::leave_list(node, key, &parked);
     let mut reply = node.take_reply(proto);
     match parked.on_timeout {
         Some(super::halt::OnTimeout::Null) => reply.null(),
@@ -185,7 +196,7 @@ pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
         return;
     };
     let proto = client.proto;
-    leave_list(node, key, &parked);
+    parking::leave_list(node, key, &parked);
     let mut reply = node.take_reply(proto);
     reply.error(error);
     let args = parked.args.as_args();
@@ -271,8 +282,12 @@ fn run(
     };
     let mut reply = node_reply(&mut node.scratch, client.proto);
     let mark = node.view.begin_command();
-    if let Some(extra) = parked.as_mut().and_then(|parked| parked.extra.as_mut()) {
-        node.view.pinned = std::mem::take(&mut extra.pinned);
+    let read = match parked.as_mut().and_then(|parked| parked.extra.as_mut()) {
+        Some(extra) => node.view.pin(std::mem::take(&mut extra.pinned)),
+        None => Ok(()),
+    };
+    if evaluation.reads_inline {
+        node.view.set_scans_may_wait(false);
     }
     let noted = (
         node.changes.keys.len(),
@@ -286,9 +301,13 @@ fn run(
         monitor::note(node, key, command, args);
     }
     let began_us = node.stamp_us;
-    let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
+    let result =
+        read.and_then(|()| invoke(node, key, command, args, &evaluation, &mut reply, false));
     let took_us = node.stamp().saturating_sub(began_us);
-    let pinned = std::mem::take(&mut node.view.pinned);
+    let pinned = node.view.unpin();
+    if evaluation.reads_inline {
+        node.view.set_scans_may_wait(true);
+    }
     let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
     match result {
         Ok(()) => account::executed(node, key, command, args, spent_us, None),
@@ -304,17 +323,25 @@ fn run(
             node.forget_changes(noted.0, noted.1, noted.2, noted.3);
             (node.changes.hits, node.changes.misses) = looked_up;
             node.give_back(reply);
-            let mut parked = parked.unwrap_or_else(|| new_parked(node, command, args));
+            let mut parked = match parked {
+                // Its arguments were taken out of it when it was woken.
+                Some(parked) => Parked {
+                    args: args.to_owned(),
+                    ..parked
+                },
+                None => parking::new_parked(node, command, args),
+            };
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
             parked.spent_us = spent_us;
             parked.has_run = true;
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
-            return wait_for(node, key, parked, ticket, wait, pinned);
+            return parking::wait_for(node, key, parked, ticket, wait, pinned);
         }
     }
     if let Some(parked) = &parked {
-        leave_list(node, key, parked);
+        node.view.unwatch(&pinned);
+        parking::leave_list(node, key, parked);
         node.list_input(key);
     }
     let group = node.view.dependency();
@@ -405,177 +432,4 @@ pub(super) fn finish_reply(node: &mut Node, key: ClientKey, mut reply: Reply) {
         reply.truncate(0);
     }
     node.deliver_reply(key, reply, group);
-}
-
-fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Parked {
-    Parked {
-        ticket: Ticket::default(),
-        command,
-        args: args.to_owned(),
-        turn: node.turn,
-        seed: node.rng.next_u64(),
-        on_timeout: None,
-        deadline: None,
-        spent_us: 0,
-        has_run: false,
-        keys: Vec::new(),
-        extra: None,
-    }
-}
-
-/// Parks `key` for what its handler waits for.
-fn wait_for(
-    node: &mut Node,
-    key: ClientKey,
-    mut parked: Parked,
-    ticket: Option<Ticket>,
-    wait: Wait,
-    pinned: Vec<Pinned>,
-) {
-    match wait {
-        Wait::Keys(KeyWait {
-            keys,
-            timeout_ms,
-            on_timeout,
-        }) => {
-            let group = node.view.dependency();
-            node.deliver_noted(key, group);
-            if parked.on_timeout.is_none() {
-                parked.on_timeout = Some(on_timeout);
-                parked.deadline =
-                    timeout_ms.map(|ms| node.now().checked_add(ms).unwrap_or(MonoMs(u64::MAX)));
-                parked.keys = keys;
-            }
-            park(node, key, parked, ticket, Reason::Keys);
-        }
-        Wait::Scan(request) => {
-            node.noted.clear();
-            let ticket = park(node, key, parked, ticket, Reason::Worker);
-            // What was read before is read again with it: the command sees one state of the data, and needs all of it.
-            let requests = pinned
-                .into_iter()
-                .map(|pinned| pinned.request)
-                .chain([request])
-                .collect();
-            node.requests.push(Request::Work(WorkerJob::Scan {
-                client: key,
-                ticket,
-                requests,
-            }));
-        }
-        Wait::KeyCount => {
-            node.noted.clear();
-            let now = node.now();
-            let extra = parked.extra.get_or_insert_default();
-            extra.count_ask = Some(node.key_counting.ask(&node.view, extra.count_ask, now));
-            park(node, key, parked, ticket, Reason::Counts);
-        }
-    }
-}
-
-/// Puts `key` on the blocked list, in its old place when it has one.
-fn park(
-    node: &mut Node,
-    key: ClientKey,
-    mut parked: Parked,
-    ticket: Option<Ticket>,
-    reason: Reason,
-) -> Ticket {
-    let deadline = parked.deadline;
-    let db = node
-        .clients
-        .get(key)
-        .map(|client| client.db)
-        .unwrap_or_default();
-    let ticket = match ticket {
-        Some(ticket) => {
-            node.waiting.repark(ticket, reason, deadline);
-            ticket
-        }
-        None => node.waiting.park(key, reason, deadline),
-    };
-    for name in &parked.keys {
-        node.waiting.watch_key(ticket, db, name);
-    }
-    parked.ticket = ticket;
-    let mut is_hung_up = false;
-    if let Some(client) = node.clients.get_mut(key) {
-        client.state = State::Parked(parked);
-        is_hung_up = client.has(Flag::HungUp);
-    }
-    node.update_wants_keys();
-    if is_hung_up && may_be_long(reason) {
-        node.close_now(key);
-    }
-    ticket
-}
-
-/// Whether a wait may last until somebody else does something. Workers and commits end the other waits, soon and by
-/// themselves.
-fn may_be_long(reason: Reason) -> bool {
-    match reason {
-        Reason::Paused | Reason::Keys => true,
-        Reason::Worker | Reason::Counts | Reason::Stalled => false,
-    }
-}
-
-/// The peer of `key` has closed its sending side. A command of its that waits for long never runs; one that will run
-/// soon by itself, and those that the peer sent before it left, do.
-pub fn peer_hung_up(node: &mut Node, key: ClientKey) {
-    let Some(client) = node.clients.get_mut(key) else {
-        return;
-    };
-    client.set(Flag::HungUp, true);
-    let reason = client
-        .parked()
-        .and_then(|parked| node.waiting.reason(parked.ticket));
-    if reason.is_some_and(may_be_long) {
-        node.close_now(key);
-    }
-}
-
-fn leave_list(node: &mut Node, key: ClientKey, parked: &Parked) {
-    let db = node
-        .clients
-        .get(key)
-        .map(|client| client.db)
-        .unwrap_or_default();
-    for name in &parked.keys {
-        node.waiting.unwatch_key(parked.ticket, db, name);
-    }
-    node.waiting.remove(parked.ticket);
-    node.update_wants_keys();
-}
-
-/// A worker's answer for the parked command of `key`. An answer that writes have outdated is asked for again, at most
-/// [`WORKER_RESTARTS_MAX`] times.
-pub fn worker_answered(
-    node: &mut Node,
-    key: ClientKey,
-    ticket: Ticket,
-    pinned: Vec<Pinned>,
-    outdated: bool,
-) {
-    let Some(client) = node.clients.get_mut(key) else {
-        return;
-    };
-    let State::Parked(parked) = &mut client.state else {
-        return;
-    };
-    if parked.ticket != ticket {
-        return;
-    }
-    let extra = parked.extra.get_or_insert_default();
-    if outdated && extra.worker_restarts < WORKER_RESTARTS_MAX {
-        extra.worker_restarts += 1;
-        let requests = pinned.into_iter().map(|pinned| pinned.request).collect();
-        node.requests.push(Request::Work(WorkerJob::Scan {
-            client: key,
-            ticket,
-            requests,
-        }));
-        return;
-    }
-    extra.pinned = pinned;
-    node.waiting.make_due(ticket);
 }

@@ -23,6 +23,7 @@ pub mod memory;
 pub mod monitor;
 #[cfg(test)]
 pub mod node_bench;
+pub mod parking;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;

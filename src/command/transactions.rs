@@ -114,9 +114,11 @@ pub fn class_of(client: &Client, command: &'static Command, args: Args<'_>) -> (
     if spec.name != "exec" {
         return (spec.class, spec.held_by_pause_all);
     }
+    // One that will be refused does nothing, and is told so at once.
     let queue = client
         .transaction
         .iter()
+        .filter(|transaction| !transaction.has_errors)
         .flat_map(|transaction| &transaction.queue);
     let mut class = Class::Control;
     let mut held = false;
@@ -303,7 +305,10 @@ fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
         .queue
         .iter()
         .all(|queued| matches!(queued.command.spec.class, Class::Read | Class::Write));
-    ctx.node.view.set_scans_may_wait(may_wait);
+    let may_wait_before = ctx.node.view.set_scans_may_wait(may_wait);
+    ctx.node
+        .view
+        .set_scans_may_wait(may_wait && may_wait_before);
     ctx.reply.array(transaction.queue.len());
     let mut result = Ok(());
     let mut executed = Vec::new();
@@ -323,7 +328,7 @@ fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
             book(ctx, queued, &done);
         }
     }
-    ctx.node.view.set_scans_may_wait(true);
+    ctx.node.view.set_scans_may_wait(may_wait_before);
     result
 }
 
@@ -361,6 +366,8 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
         seed: ctx.node.rng.next_u64(),
         resumed: false,
         count_ask: ctx.count_ask,
+        // The view knows, for all of the queue.
+        reads_inline: false,
     };
     let began_us = ctx.node.stamp();
     let result = dispatch::invoke(

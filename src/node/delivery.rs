@@ -157,6 +157,9 @@ impl Node {
                 self.waiting.unwatch_key(parked.ticket, db, name);
             }
             self.waiting.remove(parked.ticket);
+            if let Some(extra) = &parked.extra {
+                self.view.unwatch(&extra.pinned);
+            }
             self.update_wants_keys();
         }
     }

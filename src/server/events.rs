@@ -5,8 +5,8 @@ use crate::client::waiting::Ticket;
 use crate::storage::commit::CommitEvent;
 use crate::storage::counting::KeyCounts;
 use crate::storage::expiry::Search;
+use crate::storage::pinned::Pinned;
 use crate::storage::rocks::Rocks;
-use crate::storage::scan::Pinned;
 
 /// A message to the loop.
 pub enum LoopEvent {
@@ -22,6 +22,8 @@ pub enum LoopEvent {
     ScanFailed {
         client: ClientKey,
         ticket: Ticket,
+        /// The numbers of the ranges that were to be read.
+        ranges: Vec<u64>,
         text: String,
     },
     /// Keys were counted.

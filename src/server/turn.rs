@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::dispatch;
+use crate::command::{dispatch, parking};
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
 
@@ -100,20 +100,16 @@ impl Server {
                 client,
                 ticket,
                 pinned,
-            } => {
-                // Each is asked, for the question ends the watch over its range.
-                let view = &mut self.node.view;
-                let outdated = pinned
-                    .iter()
-                    .filter(|pinned| view.is_outdated(pinned))
-                    .count();
-                dispatch::worker_answered(&mut self.node, client, ticket, pinned, outdated > 0);
-            }
+            } => parking::worker_answered(&mut self.node, client, ticket, pinned),
             LoopEvent::ScanFailed {
                 client,
                 ticket,
+                ranges,
                 text,
             } => {
+                for number in ranges {
+                    self.node.view.unwatch_range(number);
+                }
                 let is_waiting = self
                     .node
                     .clients

@@ -82,8 +82,11 @@ fn work(jobs: &Mutex<Receiver<Job>>, sender: &LoopSender<LoopEvent>) {
 impl Server {
     /// Gives a node's job to a worker, with the snapshot that it needs.
     pub(super) fn start_work(&mut self, job: WorkerJob) {
-        // A closed database has nothing parked on workers, and the search for expired keys is tried again later.
         let Ok(rocks) = self.node.view.database().cloned() else {
+            // Evaluated again, its command waits until the database is open. The search for expired keys is tried later.
+            if let WorkerJob::Scan { ticket, .. } = job {
+                self.node.waiting.make_due(ticket);
+            }
             return;
         };
         match job {
@@ -93,10 +96,11 @@ impl Server {
                 requests,
             } => {
                 let view = &mut self.node.view;
-                let requests = requests
+                let requests: Vec<_> = requests
                     .into_iter()
                     .map(|request| (view.watch_range(&request), request))
                     .collect();
+                let ranges = requests.iter().map(|(number, _)| *number).collect();
                 self.workers.give(Job::new(move |sender| {
                     sender.send(match scan::read_ranges(&rocks, requests) {
                         Ok(pinned) => LoopEvent::Scanned {
@@ -107,6 +111,7 @@ impl Server {
                         Err(error) => LoopEvent::ScanFailed {
                             client,
                             ticket,
+                            ranges,
                             text: error.to_string(),
                         },
                     });

@@ -23,6 +23,7 @@ pub mod keyspace;
 pub mod manifest;
 pub mod metadata;
 pub mod options;
+pub mod pinned;
 pub mod probe;
 pub mod record;
 pub mod rocks;

@@ -1,6 +1,7 @@
 //! Scans over the view: uncommitted writes merged over what RocksDB, or a worker's snapshot of it, holds.
 
 use super::cf::Cf;
+use super::pinned::Pinned;
 use super::rocks::{Direction, KeyRange, Rocks, RocksIter, Snapshot, StoreError};
 use super::view::View;
 use crate::command::halt::{Halt, Run, Wait};
@@ -59,6 +60,16 @@ impl ScanRequest {
         }
     }
 
+    /// Whether `key` lies in the range.
+    pub fn covers(&self, key: &[u8]) -> bool {
+        key >= &self.lower[..] && self.upper.as_deref().is_none_or(|upper| key < upper)
+    }
+
+    /// Whether the range has a part between `from` (inclusive) and `to` (exclusive).
+    pub fn meets(&self, from: &[u8], to: &[u8]) -> bool {
+        to > &self.lower[..] && self.upper.as_deref().is_none_or(|upper| from < upper)
+    }
+
     /// What is left of the range behind `key`.
     pub fn behind(&self, key: &[u8]) -> ScanRequest {
         let mut rest = self.clone();
@@ -95,16 +106,6 @@ fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 /// A key and its value.
 pub type Entry = (Box<[u8]>, Box<[u8]>);
 
-/// What a worker read for a waiting command.
-#[derive(Debug)]
-pub struct Pinned {
-    /// Names the range to [`View::is_outdated`].
-    pub number: u64,
-    pub request: ScanRequest,
-    /// In the order of the request.
-    pub entries: Vec<Entry>,
-}
-
 /// Reads ranges whole from one snapshot of the database, on a worker. Each comes with its number.
 pub fn read_ranges(
     rocks: &Rocks,
@@ -126,7 +127,7 @@ fn read_range(
     let range = request.key_range();
     let direction = request.direction();
     let mut iter = rocks.iter(request.cf, range, direction, Some(snapshot), false);
-    let mut entries = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     while entries.len() < request.limit
         && let Some((key, value)) = iter.next()?
     {
@@ -134,10 +135,17 @@ fn read_range(
         entries.push((key.into(), value.into()));
     }
     drop(iter);
+    let is_cut = entries.len() >= request.limit;
+    let cut_behind = entries
+        .last()
+        .filter(|_| is_cut)
+        .map(|(key, _)| key.clone());
     Ok(Pinned {
         number,
         request,
         entries,
+        cut_behind,
+        is_used: Default::default(),
     })
 }
 
@@ -148,12 +156,32 @@ enum Base<'v> {
     },
     Pinned {
         entries: std::slice::Iter<'v, Entry>,
-        /// The worker stopped at the limit: there may be more behind, for changes since then may hide what it read.
-        is_cut: bool,
+        /// The worker stopped here, at the limit: there may be more behind, and changes may hide what it read.
+        cut_behind: Option<&'v [u8]>,
     },
 }
 
 impl<'v> Base<'v> {
+    fn pinned(view: &'v View, pinned: &'v Pinned) -> Run<Base<'v>> {
+        pinned.is_used.set(true);
+        let base = Base::Pinned {
+            entries: pinned.entries.iter(),
+            cut_behind: pinned.cut_behind.as_deref(),
+        };
+        base.behind_the_cut(view, &pinned.request)
+    }
+
+    /// The base itself, or, at its end, what the database holds behind the last key that the worker read.
+    fn behind_the_cut(self, view: &'v View, request: &ScanRequest) -> Run<Base<'v>> {
+        match self {
+            Base::Pinned {
+                entries,
+                cut_behind: Some(last),
+            } if entries.len() == 0 => Base::rocks(view, &request.behind(last)),
+            base => Ok(base),
+        }
+    }
+
     fn rocks(view: &'v View, request: &ScanRequest) -> Run<Base<'v>> {
         let database = view.database()?;
         let iter = database.iter(
@@ -226,10 +254,7 @@ impl<'v> Scan<'v> {
         }
         let pinned = view.pinned.iter().find(|pinned| pinned.request == request);
         let base = match pinned {
-            Some(pinned) => Base::Pinned {
-                entries: pinned.entries.iter(),
-                is_cut: pinned.entries.len() >= request.limit,
-            },
+            Some(pinned) => Base::pinned(view, pinned)?,
             None => Base::rocks(view, &request)?,
         };
         Ok(Scan {
@@ -311,13 +336,15 @@ impl<'v> Scan<'v> {
                 *left -= 1;
                 iter.advance();
             }
-            Base::Pinned { entries, is_cut } => {
-                let last = entries.next();
-                if *is_cut
-                    && entries.len() == 0
-                    && let Some((key, _)) = last
+            Base::Pinned {
+                entries,
+                cut_behind,
+            } => {
+                entries.next();
+                if entries.len() == 0
+                    && let Some(last) = cut_behind
                 {
-                    self.base = Base::rocks(self.view, &self.request.behind(key))?;
+                    self.base = Base::rocks(self.view, &self.request.behind(last))?;
                 }
             }
         }

@@ -14,9 +14,10 @@ use super::cf::Cf;
 use super::commit::{Group, GroupId};
 use super::edges::Edges;
 use super::hot::HotCache;
+use super::pinned::{Pinned, WatchedRanges};
 use super::record::{Found, Record, Savepoint};
 use super::rocks::Rocks;
-use super::scan::{Pinned, Scan, ScanRequest};
+use super::scan::{Scan, ScanRequest};
 use crate::command::halt::{Halt, Run};
 use crate::error::ReplyError;
 use crate::limits::RECORD_BYTES_MAX;
@@ -43,9 +44,8 @@ pub struct View {
     last_version: u64,
     /// Whether a scan that is too long for a turn makes its command wait.
     pub(super) scans_may_wait: bool,
-    /// Ranges that workers read, with the groups after which a write to them makes the answer outdated.
-    watched: Vec<WatchedRange>,
-    watched_count: u64,
+    /// Ranges that workers read for waiting commands.
+    watched: WatchedRanges,
     /// What workers returned for the command that runs now.
     pub pinned: Vec<Pinned>,
     spare: Vec<Record>,
@@ -59,13 +59,6 @@ struct History {
     id: String,
     /// Whether a record has put the id into the database already: the first one of a history does, none does it alone.
     announced: bool,
-}
-
-/// A range that a worker reads for a waiting command.
-struct WatchedRange {
-    number: u64,
-    request: ScanRequest,
-    written: bool,
 }
 
 /// Where a command began: what it wrote and consulted since can be taken back.
@@ -93,8 +86,7 @@ impl View {
             },
             last_version: 0,
             scans_may_wait: true,
-            watched: Vec::new(),
-            watched_count: 0,
+            watched: WatchedRanges::default(),
             pinned: Vec::new(),
             spare: Vec::new(),
             scratch_key: Vec::new(),
@@ -199,7 +191,7 @@ impl View {
             // LogData alone is never committed: a reply that waited for it would wait for somebody else's write.
             .filter(|(_, record)| record.has_changes())
             .map(|(id, _)| id)
-            .last();
+            .next_back();
         if let Some(id) = touched {
             self.consulted = self.consulted.max(id);
         }
@@ -231,7 +223,7 @@ impl View {
         }
         self.consulted = self.open_id;
         if !self.watched.is_empty() {
-            self.note_write(cf, key);
+            self.watched.note(cf, key);
         }
     }
 
@@ -246,7 +238,7 @@ impl View {
         }
         self.consulted = self.open_id;
         if !self.watched.is_empty() {
-            self.note_write(cf, key);
+            self.watched.note(cf, key);
         }
     }
 
@@ -255,12 +247,8 @@ impl View {
         self.open.delete_range(cf, from, to);
         self.cache.clear();
         self.consulted = self.open_id;
-        for range in self
-            .watched
-            .iter_mut()
-            .filter(|range| range.request.cf == cf)
-        {
-            range.written = true;
+        if !self.watched.is_empty() {
+            self.watched.note_range(cf, from, to);
         }
     }
 
@@ -321,49 +309,52 @@ impl View {
         self.consulted
     }
 
-    /// Whether a scan too long for a turn may make its command wait; else it is read on the loop, however long.
-    pub fn set_scans_may_wait(&mut self, may_wait: bool) {
-        self.scans_may_wait = may_wait;
+    /// Whether a scan too long for a turn may make its command wait; else it is read on the loop, however long. Gives what
+    /// was so before.
+    pub fn set_scans_may_wait(&mut self, may_wait: bool) -> bool {
+        std::mem::replace(&mut self.scans_may_wait, may_wait)
     }
 
     // ---- ranges that workers read ----
 
-    /// Notes writes to a range from now on, while a worker reads it; gives the number to ask [`View::is_outdated`] with.
+    /// Notes writes to a range from now on, before a worker is asked to read it; gives the number for [`Pinned`].
     pub fn watch_range(&mut self, request: &ScanRequest) -> u64 {
-        self.watched_count += 1;
-        self.watched.push(WatchedRange {
-            number: self.watched_count,
-            request: request.clone(),
-            written: false,
-        });
-        self.watched_count
+        let handed = self.handed.iter().map(|(_, record)| record);
+        self.watched
+            .begin(request, handed.chain(std::iter::once(&self.open)))
     }
 
-    /// Whether the range of a worker's answer was written since it was asked for; the range is not watched any longer.
-    pub fn is_outdated(&mut self, pinned: &Pinned) -> bool {
-        match self
-            .watched
-            .iter()
-            .position(|range| range.number == pinned.number)
-        {
-            Some(at) => self.watched.swap_remove(at).written,
-            None => true,
+    /// Whether what workers read can be brought up to date; if not, it must be read again.
+    pub fn follows(&self, pinned: &[Pinned]) -> bool {
+        pinned.iter().all(|pinned| self.watched.follows(pinned))
+    }
+
+    /// Gives what workers read to the command that begins, as it is now.
+    pub fn pin(&mut self, mut pinned: Vec<Pinned>) -> Run {
+        let rocks = self.rocks.as_ref().ok_or(Halt::Error(CLOSED))?;
+        for pinned in &mut pinned {
+            self.watched.bring_up_to_date(pinned, rocks)?;
+            pinned.is_used.set(false);
+        }
+        self.pinned = pinned;
+        Ok(())
+    }
+
+    /// Takes it back when the command has ended or must wait again.
+    pub fn unpin(&mut self) -> Vec<Pinned> {
+        std::mem::take(&mut self.pinned)
+    }
+
+    /// What workers read is needed no longer.
+    pub fn unwatch(&mut self, pinned: &[Pinned]) {
+        for pinned in pinned {
+            self.watched.end(pinned.number);
         }
     }
 
-    fn note_write(&mut self, cf: Cf, key: &[u8]) {
-        for range in self
-            .watched
-            .iter_mut()
-            .filter(|range| range.request.cf == cf)
-        {
-            let below = range
-                .request
-                .upper
-                .as_deref()
-                .is_none_or(|upper| key < upper);
-            range.written |= below && key >= &range.request.lower[..];
-        }
+    /// A range is not read after all.
+    pub fn unwatch_range(&mut self, number: u64) {
+        self.watched.end(number);
     }
 
     // ---- groups ----
