@@ -88,6 +88,7 @@ impl Server {
         let text = failure.map_or("the database is being reopened", |failure| &failure.text);
         let reached_wal = failure.map_or(Some(false), |failure| failure.reached_wal);
         log::error!("a commit failed: {text}");
+        let committed = self.node.view.committed_group();
         self.node.view.drop_uncommitted();
         self.node.dirty_all_watches();
         self.node.key_counting.forget();
@@ -112,14 +113,18 @@ impl Server {
             .map(|client| client.key)
             .collect();
         for key in gated {
+            let Some(client) = self.node.clients.get_mut(key) else {
+                continue;
+            };
             if reached_wal == Some(false) {
-                if let Some(client) = self.node.clients.get_mut(key) {
-                    client.output.fail_gated(&line);
-                }
-                self.node.list_output(key);
+                client.output.fail_gated(&line, committed);
             } else {
-                self.node.close_now(key);
+                client.output.release(committed);
+                if client.output.is_gated() {
+                    self.node.close_now(key);
+                }
             }
+            self.node.list_output(key);
         }
         self.node.gated_list.clear();
         self.node.write_refusal = Some(error);

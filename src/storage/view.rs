@@ -399,7 +399,7 @@ impl View {
         }
     }
 
-    /// The newest group known to be committed.
+    /// The newest group that nobody needs to wait for: it is committed, or was given up.
     pub fn committed_group(&self) -> GroupId {
         self.committed
     }
@@ -418,10 +418,12 @@ impl View {
         !(self.handed.is_empty() && self.open.is_empty())
     }
 
-    /// A commit failed: everything uncommitted is dropped, the open record too. Nothing is run again.
+    /// A commit failed: everything uncommitted is dropped, the open record too. Nothing is run again, and nobody waits for
+    /// these groups any longer: who was shown something of them must be told now.
     pub fn drop_uncommitted(&mut self) {
         self.handed.clear();
         self.open.clear();
+        self.committed = self.open_id;
         self.open_id = GroupId(self.open_id.0 + 1);
         self.cache.clear();
         self.edges.clear();
@@ -456,4 +458,25 @@ fn find_uncommitted<'r>(
             Found::Unknown => None,
             found => Some((id, found)),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::node_bench::NodeBench;
+
+    /// The client that was told of the failure was never answered again, since its replies waited for the group that failed.
+    #[test]
+    fn nobody_waits_for_a_group_that_was_given_up() {
+        let mut bench = NodeBench::new();
+        bench.run("SET key old");
+        bench.send(0, "SET key new");
+        assert_eq!(bench.received(0), "", "not committed yet");
+        let committed = bench.node.view.committed_group();
+        bench.node.view.drop_uncommitted();
+        let client = bench.node.clients.get_mut(bench.key(0)).expect("a client");
+        client.output.fail_gated(b"-MISCONF\r\n", committed);
+        assert_eq!(bench.received(0), "-MISCONF");
+        bench.send(0, "GET key");
+        assert_eq!(bench.received(0), "$3 old");
+    }
 }
