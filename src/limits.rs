@@ -19,6 +19,9 @@ pub const RELEASES_PER_TURN_MAX: usize = 128;
 /// Messages from helper threads taken per turn.
 pub const MAILBOX_EVENTS_PER_TURN_MAX: usize = 1024;
 
+/// Bytes of the writes kept for a range that a worker reads for a waiting command; beyond, the range is read again.
+pub const WATCHED_BYTES_MAX: usize = 4 << 20;
+
 /// SCAN cursors kept at a time; Kvrocks keeps 16,384 as well.
 pub const CURSORS_MAX: usize = 16 * 1024;
 

@@ -81,10 +81,9 @@ impl Output {
         self.released > before
     }
 
-    /// The commit of everything above `committed` failed and nothing of it reached the WAL: each reply that is still gated
-    /// becomes `error`, each message is dropped.
-    pub fn fail_gated(&mut self, error: &[u8], committed: GroupId) {
-        self.release(committed);
+    /// The commit of everything gated failed and nothing of it reached the WAL: each gated reply becomes `error`, each
+    /// message is dropped.
+    pub fn fail_gated(&mut self, error: &[u8]) {
         let keep = (self.released - self.base) as usize;
         self.buf.truncate(keep);
         for gate in std::mem::take(&mut self.gates) {
@@ -187,19 +186,9 @@ mod tests {
         output.push(b"+OK", GroupId(1), GroupId(0), Stretch::Reply);
         output.push(b"message", GroupId(1), GroupId(0), Stretch::Message);
         output.push(b":1", GroupId(1), GroupId(0), Stretch::Reply);
-        output.push(b"committed", GroupId(0), GroupId(0), Stretch::Reply);
-        output.fail_gated(b"-E ", GroupId(0));
-        assert_eq!(sendable(&output), "nt-E -E -E ");
+        output.fail_gated(b"-E ");
+        assert_eq!(sendable(&output), "nt-E -E ");
         assert!(!output.is_gated());
-    }
-
-    #[test]
-    fn what_was_committed_before_the_failure_is_no_error() {
-        let mut output = Output::default();
-        output.push(b"+OK ", GroupId(1), GroupId(0), Stretch::Reply);
-        output.push(b":2 ", GroupId(2), GroupId(0), Stretch::Reply);
-        output.fail_gated(b"-E ", GroupId(1));
-        assert_eq!(sendable(&output), "+OK -E ");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::transaction::{Transaction, Watch};
 use super::waiting::Ticket;
 use crate::clock::{MonoMs, Turn};
 use crate::command::halt::OnTimeout;
+use crate::command::parked_scans::ParkedScans;
 use crate::command::table::Command;
 use crate::node::key_counting::Ask;
 use crate::pubsub::Subscriptions;
@@ -14,7 +15,6 @@ use crate::resp::parse::{ParseState, Span};
 use crate::resp::{OwnedArgs, Proto};
 use crate::storage::commit::GroupId;
 use crate::storage::keys::DbIndex;
-use crate::storage::pinned::Pinned;
 
 /// A connection's place in the slab, with a generation so that a stale one finds nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -95,8 +95,8 @@ pub struct Parked {
     pub deadline: Option<MonoMs>,
     /// Time spent on evaluating it so far.
     pub spent_us: u64,
-    /// It was evaluated before: what a pause holds back was not.
-    pub has_run: bool,
+    /// Monitors have seen it.
+    pub was_shown: bool,
     pub keys: Vec<Box<[u8]>>,
     pub extra: Option<Box<ParkedExtra>>,
 }
@@ -104,12 +104,8 @@ pub struct Parked {
 /// The rare part of a parked command.
 #[derive(Debug, Default)]
 pub struct ParkedExtra {
-    /// What workers have read for it; the view watches these ranges.
-    pub pinned: Vec<Pinned>,
-    /// Times that workers read for it in vain.
-    pub worker_restarts: u32,
-    /// It reads for itself from now on.
-    pub reads_inline: bool,
+    /// What workers have read for it.
+    pub scans: ParkedScans,
     /// It waits for a count of keys, or has.
     pub count_ask: Option<Ask>,
 }
@@ -208,6 +204,11 @@ impl Client {
     /// Whether it may execute its next command.
     pub fn is_reading(&self) -> bool {
         matches!(self.state, State::Reading) && !self.is_closing()
+    }
+
+    /// Whether the command being executed is answered (CLIENT REPLY).
+    pub fn sends_replies(&self) -> bool {
+        self.reply_mode != ReplyMode::Off && !self.skip_this_reply
     }
 
     /// Whether it is on its way out.

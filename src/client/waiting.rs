@@ -30,10 +30,12 @@ pub enum Reason {
     Counts,
     /// Room for writes: the engine's, or the overlay's.
     Stalled,
+    /// The end of the process that it has asked for.
+    Shutdown,
 }
 
 impl Reason {
-    const COUNT: usize = Reason::Stalled as usize + 1;
+    const COUNT: usize = Reason::Shutdown as usize + 1;
 }
 
 #[derive(Debug)]
@@ -249,6 +251,15 @@ impl Waiting {
         self.entries
             .values()
             .any(|entry| entry.reason == reason && !entry.due)
+    }
+
+    /// The clients that wait for this reason, in order of arrival.
+    pub fn clients(&self, reason: Reason) -> Vec<ClientKey> {
+        let waiting = self.entries.values();
+        waiting
+            .filter(|entry| entry.reason == reason)
+            .map(|entry| entry.client)
+            .collect()
     }
 
     /// How many wait for this reason.

@@ -99,6 +99,10 @@ fn protocol(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     match args.at(2).to_ascii_lowercase().as_slice() {
         b"string" => reply.bulk(b"Hello World"),
         b"integer" => reply.int(12345),
+        #[allow(
+            clippy::approx_constant,
+            reason = "Redis's test value, which is not pi"
+        )]
         b"double" => reply.double(3.141),
         b"bignum" if is_resp3 => reply.raw(format!("({BIG}\r\n").as_bytes()),
         b"bignum" => reply.bulk(BIG.as_bytes()),

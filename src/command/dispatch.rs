@@ -3,16 +3,16 @@
 
 use super::context::{ControlCtx, DataCtx, Rng};
 use super::gate::{self, Candidate, Verdict};
-use super::halt::Halt;
+use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
 use super::table::Command;
-use super::{account, monitor, parking, transactions};
+use super::{account, monitor, parked_scans, transactions};
 use crate::client::waiting::{DbKey, Reason, Ticket};
-use crate::client::{ClientKey, Parked, ReplyMode, State};
-use crate::clock::Turn;
+use crate::client::{ClientKey, Flag, Parked, ReplyMode, State};
+use crate::clock::{MonoMs, Turn};
 use crate::error::{ReplyError, printed};
-use crate::node::Node;
 use crate::node::key_counting::Ask;
+use crate::node::{Node, Request, WorkerJob};
 use crate::resp::{Args, Reply};
 use crate::storage::store::Store;
 
@@ -24,8 +24,6 @@ pub struct Evaluation {
     pub resumed: bool,
     /// What it remembers of asking for a count of keys.
     pub count_ask: Option<Ask>,
-    /// It reads whatever it needs on the loop: workers have tried in vain.
-    pub reads_inline: bool,
 }
 
 /// Runs the command that `key` sent, or queues it, or parks the client.
@@ -38,6 +36,7 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
     }
     let command = match find(node, args) {
         Ok(command) => command,
+        Err(_) if is_http(args.at(0)) => return refuse_http(node, key),
         Err(error) => return reject(node, key, None, error),
     };
     let Some(client) = node.clients.get_mut(key) else {
@@ -51,8 +50,8 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
             if reason == Reason::Paused {
                 node.stats.paused_commands += 1;
             }
-            let parked = parking::new_parked(node, command, args);
-            parking::park(node, key, parked, None, reason);
+            let parked = new_parked(node, command, args);
+            park(node, key, parked, None, reason);
             return;
         }
     }
@@ -71,7 +70,6 @@ pub fn command(node: &mut Node, key: ClientKey, args: Args<'_>) {
             seed,
             resumed: false,
             count_ask: None,
-            reads_inline: false,
         },
         None,
     );
@@ -83,38 +81,30 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     let Some(client) = node.clients.get_mut(key) else {
         return;
     };
-    let State::Parked(mut parked) = std::mem::take(&mut client.state) else {
+    let State::Parked(parked) = std::mem::take(&mut client.state) else {
         return;
     };
-    let args = std::mem::take(&mut parked.args);
+    let args = parked.args.clone();
     match judge(node, key, parked.command, args.as_args()) {
         Verdict::Pass => {}
         Verdict::Reject(error) => {
-            parking::leave_list(node, key, &parked);
+            leave_list(node, key, &parked);
             reject(node, key, Some(parked.command), error);
             return node.list_input(key);
         }
         Verdict::Postpone(reason) => {
             let ticket = parked.ticket;
-            parked.args = args;
-            parking::park(node, key, parked, Some(ticket), reason);
+            park(node, key, parked, Some(ticket), reason);
             return;
         }
     }
-    if parking::must_read_again(node, &mut parked) {
-        let requests = parking::forget_read(node, &mut parked);
-        let ticket = parked.ticket;
-        parked.args = args;
-        parking::park(node, key, parked, Some(ticket), Reason::Worker);
-        return parking::ask_workers(node, key, ticket, requests);
-    }
     node.stamp();
     // A worker's answer belongs to the time at which it was asked for; everything else happens now.
-    let has_answer = parked
+    let has_answers = parked
         .extra
         .as_ref()
-        .is_some_and(|extra| !extra.pinned.is_empty());
-    let turn = if has_answer {
+        .is_some_and(|extra| extra.scans.has_answers());
+    let turn = if has_answers {
         parked.turn
     } else {
         node.turn.at(node.stamp_us)
@@ -124,10 +114,6 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         seed: parked.seed,
         resumed: !parked.keys.is_empty(),
         count_ask: parked.extra.as_ref().and_then(|extra| extra.count_ask),
-        reads_inline: parked
-            .extra
-            .as_ref()
-            .is_some_and(|extra| extra.reads_inline),
     };
     run(
         node,
@@ -174,7 +160,7 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
         return;
     };
     let proto = client.proto;
-    parking::leave_list(node, key, &parked);
+    leave_list(node, key, &parked);
     let mut reply = node.take_reply(proto);
     match parked.on_timeout {
         Some(super::halt::OnTimeout::Null) => reply.null(),
@@ -196,7 +182,7 @@ pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
         return;
     };
     let proto = client.proto;
-    parking::leave_list(node, key, &parked);
+    leave_list(node, key, &parked);
     let mut reply = node.take_reply(proto);
     reply.error(error);
     let args = parked.args.as_args();
@@ -251,6 +237,22 @@ fn unknown_command(args: Args<'_>) -> ReplyError {
     ReplyError::new(text)
 }
 
+/// Whether this begins a line of an HTTP request that a browser was made to send here.
+fn is_http(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:")
+}
+
+/// Closes a connection that speaks HTTP before anything in its body is taken for a command. Source: Redis 7.0
+/// `securityWarningCommand`.
+fn refuse_http(node: &mut Node, key: ClientKey) {
+    let addr = node.clients.get(key).map_or("", |client| &client.peer.addr);
+    log::warn!(
+        "Possible SECURITY ATTACK: {addr} sends POST or Host: as a command, probably HTTP meant to attack this server. \
+         Connection closed."
+    );
+    node.close_now(key);
+}
+
 fn judge(node: &Node, key: ClientKey, command: &'static Command, args: Args<'_>) -> Verdict {
     let Some(client) = node.clients.get(key) else {
         return Verdict::Pass;
@@ -282,12 +284,8 @@ fn run(
     };
     let mut reply = node_reply(&mut node.scratch, client.proto);
     let mark = node.view.begin_command();
-    let read = match parked.as_mut().and_then(|parked| parked.extra.as_mut()) {
-        Some(extra) => node.view.pin(std::mem::take(&mut extra.pinned)),
-        None => Ok(()),
-    };
-    if evaluation.reads_inline {
-        node.view.set_scans_may_wait(false);
+    if let Some(parked) = &mut parked {
+        parked_scans::load(&mut node.view, parked);
     }
     let noted = (
         node.changes.keys.len(),
@@ -296,19 +294,15 @@ fn run(
         node.changes.count,
     );
     let looked_up = (node.changes.hits, node.changes.misses);
-    // One that waited for keys was shown when it began to.
-    if !evaluation.resumed {
+    let was_shown = parked.as_ref().is_some_and(|parked| parked.was_shown);
+    let began_us = node.stamp_us;
+    let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
+    let took_us = node.stamp().saturating_sub(began_us);
+    let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
+    // Shown once: behind the commands that EXEC has run, and for one that waits for keys when it begins to.
+    if !was_shown {
         monitor::note(node, key, command, args);
     }
-    let began_us = node.stamp_us;
-    let result =
-        read.and_then(|()| invoke(node, key, command, args, &evaluation, &mut reply, false));
-    let took_us = node.stamp().saturating_sub(began_us);
-    let pinned = node.view.unpin();
-    if evaluation.reads_inline {
-        node.view.set_scans_may_wait(true);
-    }
-    let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
     match result {
         Ok(()) => account::executed(node, key, command, args, spent_us, None),
         Err(Halt::Error(error)) => {
@@ -323,31 +317,26 @@ fn run(
             node.forget_changes(noted.0, noted.1, noted.2, noted.3);
             (node.changes.hits, node.changes.misses) = looked_up;
             node.give_back(reply);
-            let mut parked = match parked {
-                // Its arguments were taken out of it when it was woken.
-                Some(parked) => Parked {
-                    args: args.to_owned(),
-                    ..parked
-                },
-                None => parking::new_parked(node, command, args),
-            };
+            let mut parked = parked.unwrap_or_else(|| new_parked(node, command, args));
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
             parked.spent_us = spent_us;
-            parked.has_run = true;
+            parked.was_shown |= matches!(wait, Wait::Keys(_));
+            parked_scans::keep(&mut node.view, &mut parked);
             let ticket = (parked.ticket != Ticket::default()).then_some(parked.ticket);
-            return parking::wait_for(node, key, parked, ticket, wait, pinned);
+            return wait_for(node, key, parked, ticket, wait);
         }
     }
+    parked_scans::unload(&mut node.view);
     if let Some(parked) = &parked {
-        node.view.unwatch(&pinned);
-        parking::leave_list(node, key, parked);
+        leave_list(node, key, parked);
         node.list_input(key);
     }
     let group = node.view.dependency();
     node.deliver_noted(key, group);
     node.apply_changes(group);
     finish_reply(node, key, reply);
+    node.delete_looked_up_expired();
 }
 
 /// Calls the handler; in EXEC, `reply` already holds the replies of the commands before.
@@ -427,9 +416,146 @@ fn reject(node: &mut Node, key: ClientKey, command: Option<&'static Command>, er
 pub(super) fn finish_reply(node: &mut Node, key: ClientKey, mut reply: Reply) {
     let group = node.view.dependency();
     if let Some(client) = node.clients.get(key)
-        && (client.reply_mode == ReplyMode::Off || client.skip_this_reply)
+        && !client.sends_replies()
     {
         reply.truncate(0);
     }
     node.deliver_reply(key, reply, group);
+}
+
+fn new_parked(node: &mut Node, command: &'static Command, args: Args<'_>) -> Parked {
+    Parked {
+        ticket: Ticket::default(),
+        command,
+        args: args.to_owned(),
+        turn: node.turn,
+        seed: node.rng.next_u64(),
+        on_timeout: None,
+        deadline: None,
+        spent_us: 0,
+        was_shown: false,
+        keys: Vec::new(),
+        extra: None,
+    }
+}
+
+/// Parks `key` for what its handler waits for.
+fn wait_for(
+    node: &mut Node,
+    key: ClientKey,
+    mut parked: Parked,
+    ticket: Option<Ticket>,
+    wait: Wait,
+) {
+    match wait {
+        Wait::Keys(KeyWait {
+            keys,
+            timeout_ms,
+            on_timeout,
+        }) => {
+            let group = node.view.dependency();
+            node.deliver_noted(key, group);
+            if parked.on_timeout.is_none() {
+                parked.on_timeout = Some(on_timeout);
+                parked.deadline =
+                    timeout_ms.map(|ms| node.now().checked_add(ms).unwrap_or(MonoMs(u64::MAX)));
+                parked.keys = keys;
+            }
+            park(node, key, parked, ticket, Reason::Keys);
+        }
+        Wait::Scan(request) => {
+            node.noted.clear();
+            let ticket = park(node, key, parked, ticket, Reason::Worker);
+            node.requests.push(Request::Work(WorkerJob::Scan {
+                client: key,
+                ticket,
+                request,
+            }));
+        }
+        Wait::Shutdown => {
+            node.noted.clear();
+            park(node, key, parked, ticket, Reason::Shutdown);
+        }
+        Wait::KeyCount => {
+            node.noted.clear();
+            let now = node.now();
+            let extra = parked.extra.get_or_insert_default();
+            extra.count_ask = Some(node.key_counting.ask(&node.view, extra.count_ask, now));
+            park(node, key, parked, ticket, Reason::Counts);
+        }
+    }
+}
+
+/// Puts `key` on the blocked list, in its old place when it has one.
+fn park(
+    node: &mut Node,
+    key: ClientKey,
+    mut parked: Parked,
+    ticket: Option<Ticket>,
+    reason: Reason,
+) -> Ticket {
+    let deadline = parked.deadline;
+    let db = node
+        .clients
+        .get(key)
+        .map(|client| client.db)
+        .unwrap_or_default();
+    let ticket = match ticket {
+        Some(ticket) => {
+            node.waiting.repark(ticket, reason, deadline);
+            ticket
+        }
+        None => node.waiting.park(key, reason, deadline),
+    };
+    for name in &parked.keys {
+        node.waiting.watch_key(ticket, db, name);
+    }
+    parked.ticket = ticket;
+    let mut is_hung_up = false;
+    if let Some(client) = node.clients.get_mut(key) {
+        client.state = State::Parked(parked);
+        is_hung_up = client.has(Flag::HungUp);
+    }
+    node.update_wants_keys();
+    if is_hung_up && may_be_long(reason) {
+        node.close_now(key);
+    }
+    ticket
+}
+
+/// Whether a wait may last until somebody else does something. Workers and commits end the other waits, soon and by
+/// themselves.
+fn may_be_long(reason: Reason) -> bool {
+    match reason {
+        Reason::Paused | Reason::Keys | Reason::Shutdown => true,
+        Reason::Worker | Reason::Counts | Reason::Stalled => false,
+    }
+}
+
+/// The peer of `key` has closed its sending side. A command of its that waits for long never runs; one that will run
+/// soon by itself, and those that the peer sent before it left, do.
+pub fn peer_hung_up(node: &mut Node, key: ClientKey) {
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    client.set(Flag::HungUp, true);
+    let reason = client
+        .parked()
+        .and_then(|parked| node.waiting.reason(parked.ticket));
+    if reason.is_some_and(may_be_long) {
+        node.close_now(key);
+    }
+}
+
+fn leave_list(node: &mut Node, key: ClientKey, parked: &Parked) {
+    let db = node
+        .clients
+        .get(key)
+        .map(|client| client.db)
+        .unwrap_or_default();
+    for name in &parked.keys {
+        node.waiting.unwatch_key(parked.ticket, db, name);
+    }
+    node.waiting.remove(parked.ticket);
+    node.update_wants_keys();
 }

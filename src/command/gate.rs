@@ -111,6 +111,11 @@ fn slots(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
 }
 
 fn disk(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+    if let (Some(refusal), Class::Read | Class::Write) = (&node.read_refusal, candidate.class)
+        && !node.is_reopening
+    {
+        return Verdict::Reject(refusal.clone());
+    }
     match (&node.write_refusal, candidate.class) {
         (Some(refusal), Class::Write) if node.role == Role::Primary => {
             Verdict::Reject(refusal.clone())

@@ -25,6 +25,8 @@ pub enum Wait {
     Scan(ScanRequest),
     /// A worker has counted the keys of the databases.
     KeyCount,
+    /// The server has left, or stays after all.
+    Shutdown,
 }
 
 /// A wait for keys with an end.

@@ -23,13 +23,15 @@ pub mod memory;
 pub mod monitor;
 #[cfg(test)]
 pub mod node_bench;
-pub mod parking;
+pub mod parked_scans;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;
 pub mod rename;
 pub mod replication;
 pub mod server;
+#[cfg(test)]
+mod server_tests;
 pub mod set;
 pub mod shutdown;
 pub mod slowlog;

@@ -58,6 +58,7 @@ impl NodeBench {
     }
 
     /// A node with default settings.
+    #[allow(clippy::new_without_default, reason = "a test says that it begins one")]
     pub fn new() -> NodeBench {
         NodeBench::with(Config::default())
     }

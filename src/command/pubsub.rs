@@ -9,7 +9,7 @@ use super::spec::{Class, Flags, KeySpec, Spec};
 use crate::client::Flag;
 use crate::error::ReplyError;
 use crate::pubsub::{Kind, Subscriptions};
-use crate::resp::Args;
+use crate::resp::{Args, Reply};
 
 const SUBSCRIBER: Flags = Flags::PUBSUB
     .and(Flags::NOSCRIPT)
@@ -251,10 +251,24 @@ fn remove_all(ctx: &mut ControlCtx<'_>, kind: Kind, args: Args<'_>) -> Run {
 }
 
 fn confirm(ctx: &mut ControlCtx<'_>, verb: &[u8], name: Option<&[u8]>, count: usize) {
-    ctx.reply.push(3);
-    ctx.reply.bulk(verb);
-    ctx.reply.bulk_or_null(name);
-    ctx.reply.count(count);
+    let client = ctx.client;
+    let session = ctx.session();
+    if session.sends_replies() {
+        write_confirmation(ctx.reply, verb, name, count);
+        return;
+    }
+    // CLIENT REPLY OFF holds back replies, and this is one that a subscriber needs.
+    let group = session.dependency;
+    let mut message = Reply::new(session.proto);
+    write_confirmation(&mut message, verb, name, count);
+    ctx.node.deliver_message(client, message.bytes(), group);
+}
+
+fn write_confirmation(reply: &mut Reply, verb: &[u8], name: Option<&[u8]>, count: usize) {
+    reply.push(3);
+    reply.bulk(verb);
+    reply.bulk_or_null(name);
+    reply.count(count);
 }
 
 /// Drops every subscription of the client without telling it (RESET).

@@ -2,9 +2,9 @@
 //! Commands that are parked then are dropped unanswered.
 
 use super::context::ControlCtx;
-use super::halt::Run;
+use super::dispatch;
+use super::halt::{Halt, Run, Wait};
 use super::spec::{Flags, Spec};
-use crate::client::ClientKey;
 use crate::client::waiting::Reason;
 use crate::clock::MonoMs;
 use crate::error::{ReplyError, SYNTAX};
@@ -49,11 +49,8 @@ fn shutdown(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         return Err(SYNTAX.into());
     }
     if abort {
-        if ctx.node.shutdown.take().is_none() {
+        if !stay(ctx.node) {
             return Err(ReplyError::fixed("ERR No shutdown in progress.").into());
-        }
-        if ctx.node.pause.lift(Purpose::Shutdown) {
-            ctx.node.waiting.release(Reason::Paused);
         }
         log::info!("the shutdown was aborted by command");
         ctx.reply.ok();
@@ -61,17 +58,33 @@ fn shutdown(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     }
     let session = ctx.session();
     log::info!("SHUTDOWN by client {} at {}", session.id, session.peer.addr);
-    let client = ctx.client;
-    begin(
-        ctx.node,
-        Some(client),
-        if now { Haste::Now } else { Haste::Graceful },
-    );
-    Ok(())
+    // One that is under way goes on; NOW ends its waiting.
+    if ctx.node.shutdown.is_none() || now {
+        begin(ctx.node, if now { Haste::Now } else { Haste::Graceful });
+    }
+    // Its connection ends with the process, or it is told that the server stays.
+    Err(Halt::Wait(Wait::Shutdown))
+}
+
+/// Does not leave after all; says whether it was about to. Those who have asked for it are told.
+fn stay(node: &mut Node) -> bool {
+    const ABORTED: ReplyError = ReplyError::fixed("ERR Errors trying to SHUTDOWN. Check logs.");
+    if node.shutdown.take().is_none() {
+        return false;
+    }
+    node.requests
+        .retain(|request| !matches!(request, Request::Exit(_)));
+    if node.pause.lift(Purpose::Shutdown) {
+        node.waiting.release(Reason::Paused);
+    }
+    for client in node.waiting.clients(Reason::Shutdown) {
+        dispatch::unblock_with_error(node, client, &ABORTED);
+    }
+    true
 }
 
 /// Begins to leave. Writes are paused at once; [`step`] ends the process.
-pub fn begin(node: &mut Node, by: Option<ClientKey>, haste: Haste) {
+pub fn begin(node: &mut Node, haste: Haste) {
     let wait_ms = match haste {
         Haste::Graceful => u64::from(node.config.shutdown_timeout_s) * 1000,
         Haste::Now => 0,
@@ -80,7 +93,6 @@ pub fn begin(node: &mut Node, by: Option<ClientKey>, haste: Haste) {
         .set(Purpose::Shutdown, Scope::Writes, Until::Released);
     node.shutdown = Some(ShutdownRequest {
         deadline: MonoMs(node.now().0.saturating_add(wait_ms)),
-        by,
     });
     step(node);
 }

@@ -12,6 +12,7 @@ use crate::storage::counting;
 use crate::storage::keys::{DbIndex, KeyCodec};
 use crate::storage::options::OpenOptions;
 use crate::storage::rocks::{Rocks, WriteMode};
+use crate::storage::scan::{self, Pinned, PinnedScan, ScanRequest};
 use crate::storage::store::{Changes, EventClass, Store};
 use crate::storage::view::View;
 
@@ -32,11 +33,14 @@ pub struct Bench {
     pub may_block: bool,
     /// Whether commands are run again after waiting.
     pub resumed: bool,
+    /// The range that the last command waits for.
+    wanted_range: Option<ScanRequest>,
     _dir: tempfile::TempDir,
 }
 
 impl Bench {
     /// An empty store whose commands are committed one by one.
+    #[allow(clippy::new_without_default, reason = "a test says that it begins one")]
     pub fn new() -> Bench {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let rocks = Rocks::open(&OpenOptions::new(dir.path())).expect("an empty database");
@@ -61,6 +65,7 @@ impl Bench {
             commit_each: true,
             may_block: true,
             resumed: false,
+            wanted_range: None,
             _dir: dir,
         }
     }
@@ -124,6 +129,46 @@ impl Bench {
             .replace("\r\n", " ")
     }
 
+    /// Runs a command to its end, with workers reading the ranges that it waits for; gives the reply and their number.
+    /// `meanwhile` is called while each range is read.
+    pub fn run_with_workers(
+        &mut self,
+        line: &str,
+        meanwhile: impl Fn(&mut Bench),
+    ) -> (String, usize) {
+        for ranges in 0.. {
+            let seed = self.seed;
+            self.view.pinned.retain_mut(PinnedScan::refresh);
+            let reply = self.run(line);
+            let Some(request) = self.wanted_range.take() else {
+                self.view.pinned.clear();
+                return (reply, ranges);
+            };
+            assert!(ranges < 10, "{line} never ends");
+            let mut pinned = std::mem::take(&mut self.view.pinned);
+            pinned.retain(PinnedScan::is_used);
+            let watch = self.view.watch_range(&request);
+            let answer = self.read_range(request);
+            meanwhile(self);
+            pinned.push(PinnedScan::new(answer, watch));
+            self.view.pinned = pinned;
+            self.seed = seed;
+        }
+        unreachable!("the loop has no end")
+    }
+
+    /// Reads a range as a worker does, for the next commands.
+    pub fn pin(&mut self, request: ScanRequest) {
+        let watch = self.view.watch_range(&request);
+        let answer = self.read_range(request);
+        self.view.pinned.push(PinnedScan::new(answer, watch));
+    }
+
+    fn read_range(&self, request: ScanRequest) -> Pinned {
+        let database = self.view.database().expect("open");
+        scan::read_range(database, request, 1).expect("a range")
+    }
+
     /// Runs a command given in parts; gives the reply's bytes.
     pub fn run_parts(&mut self, parts: &[&[u8]]) -> Vec<u8> {
         let mut spec = table::find(parts[0]).expect("a known command");
@@ -181,6 +226,10 @@ impl Bench {
                             reply.raw(b" ");
                             reply.raw(&key);
                         }
+                    }
+                    Halt::Wait(Wait::Scan(request)) => {
+                        reply.raw(b"WAIT Scan");
+                        self.wanted_range = Some(request);
                     }
                     Halt::Wait(other) => reply.raw(format!("WAIT {other:?}").as_bytes()),
                 }

@@ -114,11 +114,9 @@ pub fn class_of(client: &Client, command: &'static Command, args: Args<'_>) -> (
     if spec.name != "exec" {
         return (spec.class, spec.held_by_pause_all);
     }
-    // One that will be refused does nothing, and is told so at once.
     let queue = client
         .transaction
         .iter()
-        .filter(|transaction| !transaction.has_errors)
         .flat_map(|transaction| &transaction.queue);
     let mut class = Class::Control;
     let mut held = false;
@@ -301,14 +299,12 @@ fn is_watch_broken(ctx: &mut ControlCtx<'_>) -> Run<bool> {
 
 fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
     // What has effects beyond the view cannot be run twice: such a queue reads on the loop, however long.
+    let could_wait = ctx.node.view.scans_may_wait();
     let may_wait = transaction
         .queue
         .iter()
         .all(|queued| matches!(queued.command.spec.class, Class::Read | Class::Write));
-    let may_wait_before = ctx.node.view.set_scans_may_wait(may_wait);
-    ctx.node
-        .view
-        .set_scans_may_wait(may_wait && may_wait_before);
+    ctx.node.view.set_scans_may_wait(could_wait && may_wait);
     ctx.reply.array(transaction.queue.len());
     let mut result = Ok(());
     let mut executed = Vec::new();
@@ -328,7 +324,7 @@ fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
             book(ctx, queued, &done);
         }
     }
-    ctx.node.view.set_scans_may_wait(may_wait_before);
+    ctx.node.view.set_scans_may_wait(could_wait);
     result
 }
 
@@ -366,8 +362,6 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
         seed: ctx.node.rng.next_u64(),
         resumed: false,
         count_ask: ctx.count_ask,
-        // The view knows, for all of the queue.
-        reads_inline: false,
     };
     let began_us = ctx.node.stamp();
     let result = dispatch::invoke(
@@ -389,8 +383,8 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
             });
         }
         Err(Halt::Wait(wait @ (Wait::Scan(_) | Wait::KeyCount))) => return Err(Halt::Wait(wait)),
-        // A handler that may not block does not ask to wait for keys.
-        Err(Halt::Wait(Wait::Keys(_))) => {
+        // A handler that may not block does not ask to wait for keys, and SHUTDOWN is not queued.
+        Err(Halt::Wait(Wait::Keys(_) | Wait::Shutdown)) => {
             ReplyError::fixed("ERR this command cannot wait inside a transaction")
         }
         Err(Halt::Error(error)) => error,

@@ -55,6 +55,7 @@ impl Node {
             cursors: Default::default(),
             stats: Default::default(),
             write_refusal: None,
+            read_refusal: None,
             disk_free_bytes: None,
             is_stalled: false,
             is_reopening: false,

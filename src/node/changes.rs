@@ -1,6 +1,6 @@
 //! What a change of keys sets off: WATCH, clients that wait for keys, keyspace events.
 
-use super::Node;
+use super::{Node, Role};
 use crate::client::ClientKey;
 use crate::config::NotifyFlags;
 use crate::pubsub::Kind;
@@ -38,9 +38,29 @@ impl Node {
         self.changes.count = count;
     }
 
-    /// Deletes keys that a worker found expired, those that still are, by ordinary writes.
+    /// Whether expired keys may be deleted now: by a primary, and never while anything is paused.
+    pub fn may_delete_expired(&self) -> bool {
+        self.role == Role::Primary
+            && !self.pause.stops_background_writes()
+            && self.write_refusal.is_none()
+            && !self.is_stalled
+            && !self.is_reopening
+    }
+
+    /// Deletes the expired keys that the last command looked up, as Redis does: a counter or an event shows it at once.
+    pub fn delete_looked_up_expired(&mut self) {
+        if self.changes.expired.is_empty() {
+            return;
+        }
+        let found = std::mem::take(&mut self.changes.expired);
+        if self.may_delete_expired() {
+            self.delete_expired(&found);
+        }
+    }
+
+    /// Deletes keys that were found expired, those that still are, by ordinary writes.
     pub fn delete_expired(&mut self, found: &[Expired]) {
-        let turn = self.turn;
+        let turn = self.turn.at(self.stamp_us);
         for Expired { db, key } in found {
             self.view.begin_command();
             let codec = self.codec;
@@ -51,13 +71,11 @@ impl Node {
                 turn,
                 changes: &mut self.changes,
             };
-            // It may have been written again, or be gone, since the worker's snapshot.
+            // It may have been written again, or be gone, since it was found.
             if !matches!(store.is_expired(key), Ok(true)) {
                 continue;
             }
-            store.changing(key, b"0");
-            store.delete_meta(key);
-            store.notify(EventClass::EXPIRED, "expired", key);
+            store.delete_expired(key);
             self.stats.expired_keys += 1;
             let group = self.view.dependency();
             self.apply_changes(group);

@@ -157,9 +157,6 @@ impl Node {
                 self.waiting.unwatch_key(parked.ticket, db, name);
             }
             self.waiting.remove(parked.ticket);
-            if let Some(extra) = &parked.extra {
-                self.view.unwatch(&extra.pinned);
-            }
             self.update_wants_keys();
         }
     }
@@ -183,11 +180,6 @@ impl Node {
             }
         }
         self.monitors.retain(|&other| other != key);
-        if let Some(shutdown) = &mut self.shutdown
-            && shutdown.by == Some(key)
-        {
-            shutdown.by = None;
-        }
     }
 }
 

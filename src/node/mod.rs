@@ -81,6 +81,8 @@ pub struct Node {
     pub is_stalled: bool,
     /// The database is closed for the moment: data commands must wait.
     pub is_reopening: bool,
+    /// Why data cannot even be read now: the database is closed, and nobody knows for how long.
+    pub read_refusal: Option<ReplyError>,
     /// Commands under other names (`rename-command`).
     pub renames: Renames,
     /// DEBUG SET-ACTIVE-EXPIRE.

@@ -21,11 +21,11 @@ pub enum Request {
 /// Work for a worker thread.
 #[derive(Debug)]
 pub enum WorkerJob {
-    /// Read ranges, all from one snapshot, for the parked command of `client`.
+    /// Read a range for the parked command of `client`.
     Scan {
         client: ClientKey,
         ticket: Ticket,
-        requests: Vec<ScanRequest>,
+        request: ScanRequest,
     },
     /// Find expired keys.
     FindExpired { limit: usize },
@@ -36,6 +36,4 @@ pub enum WorkerJob {
 pub struct ShutdownRequest {
     /// When waiting for replicas ends.
     pub deadline: MonoMs,
-    /// The client whose SHUTDOWN it is; `None` for a signal.
-    pub by: Option<ClientKey>,
 }

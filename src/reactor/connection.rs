@@ -42,6 +42,8 @@ pub struct Connection {
     generation: u32,
     /// Reading may bring something.
     pub is_readable: bool,
+    /// The last round of reads that it had its share of; rounds count from 1.
+    pub read_in_round: u64,
     /// Writing may take something.
     pub is_writable: bool,
     /// The peer has closed its sending side, or the connection broke: told once by the poll, seen by reading to the end.
@@ -54,6 +56,7 @@ impl Connection {
             stream,
             generation,
             is_readable: false,
+            read_in_round: 0,
             is_writable: true,
             is_hung_up: false,
         }

@@ -1,17 +1,51 @@
 //! The commit of a turn's group, and what follows when it comes late or fails.
 
-use super::workers::Job;
 use super::{LoopEvent, Server};
 use crate::client::ClientKey;
 use crate::client::waiting::Reason;
+use crate::clock::MonoMs;
 use crate::error::ReplyError;
+use crate::stats::latency;
 use crate::storage::commit::{CommitEvent, Committer, GroupId, Submitted};
 use crate::storage::error::CommitFailure;
 use crate::storage::rocks::Rocks;
 use crate::storage::seq::Seq;
 
-/// How long reopening waits for the last reader of the old handle.
-const REOPEN_PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+/// Milliseconds between two lines in the log about RocksDB slowing writes down: under load it does so many times a second.
+const STALL_LOG_INTERVAL_MS: u64 = 60_000;
+
+/// What the log says about stalls.
+#[derive(Default)]
+pub(super) struct StallLog {
+    last_said: Option<MonoMs>,
+    /// The present stall was worth a line, so its end is.
+    is_said: bool,
+    untold_count: u64,
+}
+
+impl StallLog {
+    fn begin(&mut self, now: MonoMs) {
+        let is_due = |said| now.since(said) >= STALL_LOG_INTERVAL_MS;
+        if !self.last_said.is_none_or(is_due) {
+            self.untold_count += 1;
+            return;
+        }
+        self.last_said = Some(now);
+        self.is_said = true;
+        match std::mem::take(&mut self.untold_count) {
+            0 => log::warn!("RocksDB slows down writes; writers wait"),
+            count => log::warn!(
+                "RocksDB slows down writes; writers wait, as {count} times since this was said last"
+            ),
+        }
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.is_said) {
+            log::info!("RocksDB takes writes at full speed again");
+        }
+    }
+}
 
 impl Server {
     /// Commits what the turn has written.
@@ -20,14 +54,40 @@ impl Server {
             return;
         };
         let id = group.id;
+        if self.disk.spend(group.record.len() as u64) {
+            self.look_at_disk();
+        }
+        let began_us = self.latency_clock();
         let Some(committer) = &mut self.committer else {
             return self.commit_failed(None);
         };
         self.node.stats.commits += 1;
         match committer.submit(group) {
-            Submitted::Committed { seq } => self.committed(id, seq),
-            Submitted::Queued => self.update_stall(),
+            Submitted::Committed { seq } => {
+                self.note_latency(latency::COMMIT, began_us);
+                self.committed(id, seq);
+            }
+            Submitted::Queued => {
+                self.queued_since.extend(began_us.map(|us| (id, us)));
+                self.update_stall();
+            }
             Submitted::Failed(failure) => self.commit_failed(Some(&failure)),
+        }
+    }
+
+    /// Now, if the latency monitor is on: who measures for it alone reads no clock otherwise.
+    pub(super) fn latency_clock(&self) -> Option<u64> {
+        let is_on = self.node.stats.latency.is_on();
+        is_on.then(|| self.node.clock.mono_us())
+    }
+
+    /// What began then, if it was measured, has ended.
+    pub(super) fn note_latency(&mut self, event: &'static str, began_us: Option<u64>) {
+        if let Some(began_us) = began_us {
+            let now = self.node.clock.turn();
+            let took_us = now.mono_us.saturating_sub(began_us);
+            let monitor = &mut self.node.stats.latency;
+            monitor.note(event, took_us, now.unix_us / 1_000_000);
         }
     }
 
@@ -44,9 +104,17 @@ impl Server {
         };
         committer.handle(&event);
         match event {
-            CommitEvent::Committed { up_to, seq } => self.committed(up_to, seq),
-            CommitEvent::Stalled { .. } => log::warn!("RocksDB slows down writes; writers wait"),
-            CommitEvent::Resumed => log::info!("RocksDB takes writes at full speed again"),
+            CommitEvent::Committed { up_to, seq } => {
+                while let Some(&(id, began_us)) = self.queued_since.front()
+                    && id <= up_to
+                {
+                    self.queued_since.pop_front();
+                    self.note_latency(latency::COMMIT_QUEUED, Some(began_us));
+                }
+                self.committed(up_to, seq);
+            }
+            CommitEvent::Stalled { .. } => self.stalls.begin(self.node.turn.now()),
+            CommitEvent::Resumed => self.stalls.end(),
             CommitEvent::Failed { failure, .. } => self.commit_failed(Some(&failure)),
             CommitEvent::Synced { seq } => self.note_synced(seq),
             CommitEvent::SyncFailed { text } => {
@@ -92,9 +160,9 @@ impl Server {
         self.node.view.drop_uncommitted();
         self.node.dirty_all_watches();
         self.node.key_counting.forget();
-        let error = ReplyError::new(format!(
-            "MISCONF Writes are refused: a write to the disk failed: {text}"
-        ));
+        self.queued_since.clear();
+        let reason = format!("a write to the disk failed: {text}");
+        let error = ReplyError::new(format!("MISCONF Writes are refused: {reason}"));
         let mut line = Vec::new();
         line.push(b'-');
         line.extend(error.text().iter().map(|&byte| {
@@ -116,67 +184,20 @@ impl Server {
             let Some(client) = self.node.clients.get_mut(key) else {
                 continue;
             };
+            // A commit that was reported in this very turn, before the failure, has let nothing out yet.
+            client.output.release(committed);
             if reached_wal == Some(false) {
-                client.output.fail_gated(&line, committed);
-            } else {
-                client.output.release(committed);
-                if client.output.is_gated() {
-                    self.node.close_now(key);
-                }
+                client.output.fail_gated(&line);
+            } else if client.output.is_gated() {
+                self.node.close_now(key);
             }
             self.node.list_output(key);
         }
         self.node.gated_list.clear();
         self.node.write_refusal = Some(error);
+        self.reopening.begin(reason);
+        self.look_at_disk();
         self.update_stall();
-    }
-
-    /// After an error in its WAL RocksDB 11.8 takes no write until it is opened again (measured). That is done once the
-    /// disk has room; until then reads go on over what is there. While the database is closed every data command waits.
-    pub(super) fn reopen_if_useful(&mut self) {
-        let has_failed = self
-            .committer
-            .as_ref()
-            .is_some_and(|committer| committer.failure().is_some());
-        if !has_failed || self.disk.is_low() {
-            return;
-        }
-        let (Some(committer), Some(rocks)) =
-            (self.committer.take(), self.node.view.take_database())
-        else {
-            return;
-        };
-        log::warn!("reopening the database after the failed commit");
-        self.node.is_reopening = true;
-        let retired = committer.retire();
-        let committed = self.node.last_seq;
-        self.workers.give(Job::new(move |sender| {
-            retired.join();
-            // Other workers may still read from their handles.
-            let result = rocks.reopen(committed, REOPEN_PATIENCE);
-            sender.send(LoopEvent::Reopened(
-                result.map_err(|error| error.to_string()),
-            ));
-        }));
-    }
-
-    pub(super) fn reopened(&mut self, result: Result<Rocks, String>) {
-        match result {
-            Ok(rocks) => {
-                log::info!("the database is open again");
-                self.node.view.set_database(rocks.clone());
-                self.node.last_seq = rocks.last_seq();
-                self.committer = Some(self.start_committer(rocks));
-                self.node.is_reopening = false;
-                // The watch over free space decides whether writes may go on.
-                self.node.write_refusal = self.disk_refusal();
-                self.node.waiting.release(Reason::Stalled);
-            }
-            Err(text) => {
-                log::error!("the database cannot be opened again: {text}");
-                self.exit = Some(super::start::EXIT_STORAGE);
-            }
-        }
     }
 
     /// The commit path over a database, reporting to this loop.

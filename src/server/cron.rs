@@ -8,13 +8,16 @@ use crate::client::waiting::Reason;
 use crate::clock::MonoMs;
 use crate::command::shutdown;
 use crate::error::ReplyError;
-use crate::node::{Role, WorkerJob};
+use crate::node::WorkerJob;
+use crate::stats::{latency, memory};
 use crate::storage::counting::KeyCounts;
-use crate::storage::disk::{self, DiskEvent};
+use crate::storage::disk::{self, DiskEvent, Look};
 use crate::storage::expiry::Search;
 
 /// Milliseconds between looks at the disk.
 const DISK_INTERVAL_MS: u64 = 1000;
+/// Milliseconds between looks at the allocator's counters, which take some ten microseconds.
+const MEMORY_INTERVAL_MS: u64 = 100;
 /// Idle clients looked at in one round.
 const IDLE_CHECKS_PER_ROUND_MAX: usize = 2000;
 /// Expired keys asked for at a time; they are deleted in one turn.
@@ -26,7 +29,11 @@ const EXPIRY_SHARE_PERCENT: u64 = 5;
 pub(super) struct Cron {
     next: MonoMs,
     next_disk_look: MonoMs,
+    next_memory_look: MonoMs,
+    looking_at_disk: bool,
     idle_position: usize,
+    /// Memory of the clients that the walk has seen since its beginning.
+    walked_bytes: u64,
     /// A worker looks for expired keys, since then.
     searching_since: Option<MonoMs>,
     next_search: MonoMs,
@@ -42,7 +49,10 @@ impl Cron {
         Cron {
             next: MonoMs(0),
             next_disk_look: MonoMs(0),
+            next_memory_look: MonoMs(0),
+            looking_at_disk: false,
             idle_position: 0,
+            walked_bytes: 0,
             searching_since: None,
             next_search: MonoMs(0),
             expiry_position: Vec::new(),
@@ -72,10 +82,10 @@ impl Server {
         stats.ops_per_second.sample(stats.commands_processed, now.0);
         stats.input_rate.sample(stats.net_input_bytes, now.0);
         stats.output_rate.sample(stats.net_output_bytes, now.0);
-        self.close_idle_clients();
+        self.look_at_memory();
+        self.walk_clients();
         self.search_expired();
-        self.look_at_disk();
-        self.reopen_if_useful();
+        self.look_at_disk_in_time();
         self.save_durable();
         // Those who wait for a count do not wait for ever, whatever the workers have to do.
         if self.node.waiting.count(Reason::Counts) > 0 {
@@ -88,8 +98,21 @@ impl Server {
         shutdown::step(&mut self.node);
     }
 
-    /// `timeout`: closes clients that have sent nothing for so long. A waiting or subscribed client is not idle.
-    fn close_idle_clients(&mut self) {
+    /// Remembers the peak of the memory in use.
+    fn look_at_memory(&mut self) {
+        let now = self.node.turn.now();
+        if now < self.cron.next_memory_look {
+            return;
+        }
+        self.cron.next_memory_look = MonoMs(now.0 + MEMORY_INTERVAL_MS);
+        let used = memory::used_bytes();
+        let stats = &mut self.node.stats;
+        stats.peak_memory_bytes = stats.peak_memory_bytes.max(used);
+    }
+
+    /// Looks at some clients each round: what memory they hold, whether their output is over its limit for too long, and
+    /// whether they have been idle for `timeout`. A waiting or subscribed client is not idle.
+    fn walk_clients(&mut self) {
         let now = self.node.turn.now();
         let timeout_ms = u64::from(self.node.config.timeout_s) * 1000;
         let slots = self.node.clients.slot_count();
@@ -97,9 +120,19 @@ impl Server {
         let mut slow: Vec<ClientKey> = Vec::new();
         for _ in 0..slots.min(IDLE_CHECKS_PER_ROUND_MAX) {
             self.cron.idle_position = (self.cron.idle_position + 1) % slots;
+            if self.cron.idle_position == 0 {
+                self.node.stats.client_memory_bytes = std::mem::take(&mut self.cron.walked_bytes);
+            }
             let Some(client) = self.node.clients.at_slot(self.cron.idle_position) else {
                 continue;
             };
+            self.cron.walked_bytes += client.heap_bytes() as u64;
+            let recent = &mut self.node.stats.recent_max;
+            recent.note(
+                now.0 / 1000,
+                client.input.buf.capacity(),
+                client.output.heap_bytes(),
+            );
             if client.soft_limit_since.is_some() {
                 slow.push(client.key);
             }
@@ -122,11 +155,7 @@ impl Server {
     /// Asks a worker for expired keys, unless nothing may be written now or there is nothing to find.
     fn search_expired(&mut self) {
         let now = self.node.turn.now();
-        let may_delete = self.node.role == Role::Primary
-            && self.node.active_expire
-            && !self.node.pause.stops_background_writes()
-            && self.node.write_refusal.is_none()
-            && !self.node.is_stalled;
+        let may_delete = self.node.active_expire && self.node.may_delete_expired();
         let pointless = self.cron.nothing_expires_at == Some(self.node.last_seq.get());
         if !may_delete
             || pointless
@@ -157,47 +186,60 @@ impl Server {
             self.cron.nothing_expires_at = nothing.then_some(self.node.last_seq.get());
             self.cron.search_saw_ttl = false;
         }
-        if self.node.pause.stops_background_writes() || self.node.role != Role::Primary {
+        if !self.node.may_delete_expired() {
             return;
         }
+        let began_us = self.node.clock.mono_us();
         self.node.delete_expired(&search.found);
+        let took_us = self.node.clock.mono_us().saturating_sub(began_us);
+        self.node.stats.expire_cycle_us += took_us;
+        self.note_latency(latency::EXPIRE_CYCLE, Some(began_us));
     }
 
-    fn look_at_disk(&mut self) {
+    fn look_at_disk_in_time(&mut self) {
         let now = self.node.turn.now();
-        if now < self.cron.next_disk_look {
+        if now >= self.cron.next_disk_look {
+            self.cron.next_disk_look = MonoMs(now.0 + DISK_INTERVAL_MS);
+            self.look_at_disk();
+        }
+    }
+
+    /// Sends a worker to look at the disk, unless one is under way.
+    pub(super) fn look_at_disk(&mut self) {
+        if std::mem::replace(&mut self.cron.looking_at_disk, true) {
             return;
         }
-        self.cron.next_disk_look = MonoMs(now.0 + DISK_INTERVAL_MS);
         let dir = self.node.config.dir.clone();
-        self.workers
-            .give(Job::new(move |sender| match disk::free_bytes(&dir) {
-                Ok(bytes) => sender.send(LoopEvent::DiskFree(bytes)),
-                Err(error) => log::warn!("the free space of {} is unknown: {error}", dir.display()),
-            }));
+        let rocks = self.node.view.database().ok().cloned();
+        self.workers.give(Job::new(move |sender| {
+            let look = disk::free_bytes(&dir).map(|free_bytes| Look {
+                free_bytes,
+                unflushed_bytes: rocks.map_or(0, |rocks| rocks.unflushed_bytes()),
+            });
+            if let Err(error) = &look {
+                log::warn!("the free space of {} is unknown: {error}", dir.display());
+            }
+            sender.send(LoopEvent::Disk(look.ok()));
+        }));
     }
 
-    pub(super) fn disk_free(&mut self, bytes: u64) {
-        self.node.disk_free_bytes = Some(bytes);
-        match self.disk.observe(bytes) {
-            Some(DiskEvent::Low {
-                free_bytes,
-                reserve_bytes,
-            }) => {
-                log::error!(
-                    "{free_bytes} bytes are free on the disk, below the reserve of {reserve_bytes}: writes are refused"
+    pub(super) fn disk_seen(&mut self, look: Option<Look>) {
+        self.cron.looking_at_disk = false;
+        let Some(look) = look else { return };
+        self.node.disk_free_bytes = Some(look.free_bytes);
+        match self.disk.observe(look) {
+            Some(DiskEvent::Low) => log::error!("{}: writes are refused", self.describe_disk()),
+            Some(DiskEvent::Ok) => {
+                log::info!(
+                    "{} bytes are free on the disk: writes are accepted again",
+                    look.free_bytes
                 );
-            }
-            Some(DiskEvent::Ok { free_bytes }) => {
-                log::info!("{free_bytes} bytes are free on the disk: writes are accepted again");
             }
             None => {}
         }
-        let has_failed = self
-            .committer
-            .as_ref()
-            .is_none_or(|committer| committer.failure().is_some());
-        if !has_failed {
+        if self.reopening.is_needed() {
+            self.reopen_if_useful(look);
+        } else {
             self.node.write_refusal = self.disk_refusal();
         }
     }
@@ -206,11 +248,21 @@ impl Server {
     pub(super) fn disk_refusal(&self) -> Option<ReplyError> {
         self.disk.is_low().then(|| {
             ReplyError::new(format!(
-                "MISCONF Writes are refused: less than disk-reserve ({} bytes) is free on the disk of {}",
-                self.node.config.disk_reserve,
-                self.node.config.dir.display()
+                "MISCONF Writes are refused: {}",
+                self.describe_disk()
             ))
         })
+    }
+
+    fn describe_disk(&self) -> String {
+        let look = self.disk.last();
+        format!(
+            "less than disk-reserve ({} bytes) is free on the disk of {}: {} bytes, of which what is in memory still takes {}",
+            self.node.config.disk_reserve,
+            self.node.config.dir.display(),
+            look.free_bytes,
+            look.unflushed_bytes
+        )
     }
 
     pub(super) fn keys_counted(&mut self, counts: KeyCounts) {

@@ -4,38 +4,37 @@ use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
 use crate::storage::commit::CommitEvent;
 use crate::storage::counting::KeyCounts;
+use crate::storage::disk::Look;
 use crate::storage::expiry::Search;
-use crate::storage::pinned::Pinned;
-use crate::storage::rocks::Rocks;
+use crate::storage::rocks::{ReopenError, Rocks};
+use crate::storage::scan::Pinned;
 
 /// A message to the loop.
 pub enum LoopEvent {
     /// From the flusher or the syncer.
     Commit(CommitEvent),
-    /// Ranges were read for a parked command.
+    /// A range was read for a parked command.
     Scanned {
         client: ClientKey,
         ticket: Ticket,
-        pinned: Vec<Pinned>,
+        pinned: Pinned,
     },
     /// A read for a parked command failed.
     ScanFailed {
         client: ClientKey,
         ticket: Ticket,
-        /// The numbers of the ranges that were to be read.
-        ranges: Vec<u64>,
         text: String,
     },
     /// Keys were counted.
     Counted(KeyCounts),
     /// A search for expired keys has ended.
     Expired(Search),
-    /// Bytes free on the file system of the data.
-    DiskFree(u64),
+    /// The room on the file system of the data; `None` when it could not be found out.
+    Disk(Option<Look>),
     /// A compaction of everything has ended.
     Compacted,
     /// The database was opened again after a failed commit.
-    Reopened(Result<Rocks, String>),
+    Reopened(Result<Rocks, ReopenError>),
     /// SIGTERM or SIGINT.
     Signal(i32),
 }

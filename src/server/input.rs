@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::client::{Client, ClientKey, Flag, Peer};
-use crate::command::{dispatch, parking};
+use crate::command::dispatch;
 use crate::error::ReplyError;
 use crate::limits::COMMANDS_PER_CLIENT_PER_TURN_MAX;
 use crate::reactor::{Accepted, ConnToken, ReadOutcome};
@@ -92,7 +92,7 @@ impl Server {
     /// A peer that is gone takes a command with it that may wait for long; what it sent before is noticed by reading.
     pub(super) fn note_hang_ups(&mut self) {
         for token in std::mem::take(&mut self.ready.hung_up) {
-            parking::peer_hung_up(&mut self.node, key_of(token));
+            dispatch::peer_hung_up(&mut self.node, key_of(token));
         }
     }
 
@@ -114,10 +114,9 @@ impl Server {
 
     pub(super) fn read_clients(&mut self) {
         let mut again = Vec::new();
-        let mut list = std::mem::take(&mut self.readable);
-        list.sort_unstable_by_key(|token| (token.index, token.generation));
-        list.dedup();
-        for token in list {
+        self.read_round += 1;
+        // In the order in which the sockets became readable, so that what one client sent before another did is executed first.
+        for token in std::mem::take(&mut self.readable) {
             if self.read_client(token) {
                 again.push(token);
             }
@@ -137,6 +136,11 @@ impl Server {
         if !connection.is_readable || !client.is_reading() || client.has(Flag::InputListed) {
             return false;
         }
+        // It is listed twice when it was left with more to read and has become readable anew.
+        if connection.read_in_round == self.read_round {
+            return false;
+        }
+        connection.read_in_round = self.read_round;
         let (bytes, more) = match connection.read(&mut self.read_buffer) {
             ReadOutcome::Read { bytes, more } => (bytes, more),
             ReadOutcome::Dry => return false,

@@ -11,6 +11,7 @@ mod input;
 mod listening;
 mod open_files;
 mod output;
+mod reopen;
 mod settings;
 mod signals;
 mod start;
@@ -21,10 +22,12 @@ mod workers;
 pub use events::LoopEvent;
 pub use start::{StartError, run};
 
+use std::collections::VecDeque;
+
 use crate::logging::Log;
 use crate::node::Node;
 use crate::reactor::{ConnToken, LoopSender, Mailbox, Reactor, Ready};
-use crate::storage::commit::Committer;
+use crate::storage::commit::{Committer, GroupId};
 use crate::storage::disk::DiskGauge;
 use crate::supervised::Supervisor;
 use workers::Workers;
@@ -38,6 +41,8 @@ pub struct Server {
     sender: LoopSender<LoopEvent>,
     /// `None` only while the database is being reopened.
     committer: Option<Committer>,
+    /// Groups at the flusher and when they were handed over, while the latency monitor is on.
+    queued_since: VecDeque<(GroupId, u64)>,
     workers: Workers,
     cron: cron::Cron,
     /// There is more to take than a turn takes: do not sleep before the next one.
@@ -48,11 +53,15 @@ pub struct Server {
     accept_later: Vec<usize>,
     /// Connections that may have bytes to read now.
     readable: Vec<ConnToken>,
+    /// Counts the rounds in which each of them is read once.
+    read_round: u64,
     read_buffer: Box<[u8]>,
     spans: Vec<crate::resp::parse::Span>,
     inline: Vec<u8>,
     next_client_id: u64,
     disk: DiskGauge,
+    reopening: reopen::Reopening,
+    stalls: commits::StallLog,
     log: Log,
     supervisor: Supervisor,
     durable: durable::Durable,

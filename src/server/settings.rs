@@ -31,7 +31,7 @@ impl Applier for Outside {
             .find(|name| matches!(**name, "port" | "bind"));
         if let Some(&setting) = address {
             listening::rebind(config, &self.listeners).map_err(|text| {
-                log::warn!("CONFIG SET {setting}: {text}");
+                log::info!("CONFIG SET {setting}: {text}");
                 let reason = if setting == "port" {
                     "Unable to listen on this port. Check server logs."
                 } else {

@@ -21,10 +21,11 @@ pub(super) fn start(sender: LoopSender<LoopEvent>) -> std::io::Result<()> {
 
 impl Server {
     pub(super) fn signal(&mut self, signal: i32) {
-        let name = if signal == SIGINT {
-            "SIGINT"
+        let config = &self.node.config;
+        let (name, options) = if signal == SIGINT {
+            ("SIGINT", config.shutdown_on_sigint)
         } else {
-            "SIGTERM"
+            ("SIGTERM", config.shutdown_on_sigterm)
         };
         if self.node.shutdown.is_some() {
             // Asked twice: somebody does not want to wait.
@@ -33,6 +34,11 @@ impl Server {
             return;
         }
         log::info!("{name}: shutting down");
-        shutdown::begin(&mut self.node, None, shutdown::Haste::Graceful);
+        let haste = if options.now {
+            shutdown::Haste::Now
+        } else {
+            shutdown::Haste::Graceful
+        };
+        shutdown::begin(&mut self.node, haste);
     }
 }

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::{dispatch, parking};
+use crate::command::{dispatch, parked_scans};
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
+use crate::stats::latency;
 
 type Stage = fn(&mut Server);
 
@@ -49,6 +50,9 @@ impl Server {
             self.note_hang_ups();
             for (_, stage) in STAGES {
                 stage(self);
+            }
+            if self.node.stats.latency.is_on() {
+                self.note_latency(latency::EVENT_LOOP, Some(self.node.turn.mono_us));
             }
             if let Some(status) = self.exit {
                 return status;
@@ -100,16 +104,14 @@ impl Server {
                 client,
                 ticket,
                 pinned,
-            } => parking::worker_answered(&mut self.node, client, ticket, pinned),
+            } => {
+                parked_scans::answered(&mut self.node, client, ticket, pinned);
+            }
             LoopEvent::ScanFailed {
                 client,
                 ticket,
-                ranges,
                 text,
             } => {
-                for number in ranges {
-                    self.node.view.unwatch_range(number);
-                }
                 let is_waiting = self
                     .node
                     .clients
@@ -122,7 +124,7 @@ impl Server {
             }
             LoopEvent::Counted(counts) => self.keys_counted(counts),
             LoopEvent::Expired(search) => self.expired_found(search),
-            LoopEvent::DiskFree(bytes) => self.disk_free(bytes),
+            LoopEvent::Disk(look) => self.disk_seen(look),
             LoopEvent::Compacted => log::info!("the compaction asked for has ended"),
             LoopEvent::Reopened(result) => self.reopened(result),
             LoopEvent::Signal(signal) => self.signal(signal),
@@ -177,6 +179,13 @@ impl Server {
         assert!(
             !stuck,
             "a client is parked by a pause and nothing is paused"
+        );
+        assert!(
+            self.durable
+                .state
+                .synced_seq
+                .is_none_or(|synced| synced <= node.last_seq),
+            "synced beyond what was committed"
         );
     }
 }

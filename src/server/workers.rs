@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::{LoopEvent, Server};
+use crate::command::parked_scans;
 use crate::node::WorkerJob;
 use crate::reactor::LoopSender;
 use crate::storage::cf::Cf;
@@ -12,7 +13,9 @@ use crate::storage::rocks::KeyRange;
 use crate::storage::{counting, expiry, scan};
 
 /// Something to do on a worker.
-pub struct Job(Box<dyn FnOnce(&LoopSender<LoopEvent>) + Send>);
+pub struct Job(Box<Work>);
+
+type Work = dyn FnOnce(&LoopSender<LoopEvent>) + Send;
 
 impl Job {
     /// A job that answers through the sender it is given.
@@ -82,27 +85,22 @@ fn work(jobs: &Mutex<Receiver<Job>>, sender: &LoopSender<LoopEvent>) {
 impl Server {
     /// Gives a node's job to a worker, with the snapshot that it needs.
     pub(super) fn start_work(&mut self, job: WorkerJob) {
+        // A closed database has nothing parked on workers, and the search for expired keys is tried again later.
         let Ok(rocks) = self.node.view.database().cloned() else {
-            // Evaluated again, its command waits until the database is open. The search for expired keys is tried later.
-            if let WorkerJob::Scan { ticket, .. } = job {
-                self.node.waiting.make_due(ticket);
-            }
             return;
         };
         match job {
             WorkerJob::Scan {
                 client,
                 ticket,
-                requests,
+                request,
             } => {
-                let view = &mut self.node.view;
-                let requests: Vec<_> = requests
-                    .into_iter()
-                    .map(|request| (view.watch_range(&request), request))
-                    .collect();
-                let ranges = requests.iter().map(|(number, _)| *number).collect();
+                let number = parked_scans::begin(&mut self.node, client, ticket, &request);
+                let Some(number) = number else {
+                    return;
+                };
                 self.workers.give(Job::new(move |sender| {
-                    sender.send(match scan::read_ranges(&rocks, requests) {
+                    sender.send(match scan::read_range(&rocks, request, number) {
                         Ok(pinned) => LoopEvent::Scanned {
                             client,
                             ticket,
@@ -111,7 +109,6 @@ impl Server {
                         Err(error) => LoopEvent::ScanFailed {
                             client,
                             ticket,
-                            ranges,
                             text: error.to_string(),
                         },
                     });

@@ -40,6 +40,14 @@ pub fn allocator() -> Option<Allocator> {
     (counters.allocated > 0).then_some(counters)
 }
 
+/// Bytes that the program holds; without jemalloc, what the process has in memory.
+pub fn used_bytes() -> u64 {
+    match allocator() {
+        Some(allocator) => allocator.allocated,
+        None => os::resident_bytes().unwrap_or(0),
+    }
+}
+
 /// Gives pages that hold nothing back to the operating system, as MEMORY PURGE does. Says whether the allocator did.
 ///
 /// A decay time of zero makes jemalloc give an arena's free pages back at once; the time before is then put back.

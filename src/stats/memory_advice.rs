@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn each_oddity_is_named() {
-        let odd: [(&str, fn(&mut Memory)); 6] = [
+        type Change = fn(&mut Memory);
+        let odd: [(&str, Change); 6] = [
             ("Peak:", |memory| memory.peak = 151 * MIB),
             ("Total overhead:", |memory| memory.resident = 150 * MIB),
             ("Fragmentation:", |memory| {

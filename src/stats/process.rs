@@ -20,16 +20,12 @@ impl Process {
     /// This process, as it is now.
     pub fn current() -> Process {
         let executable = std::env::current_exe().unwrap_or_default();
-        let startup_memory_bytes = match memory::allocator() {
-            Some(allocator) => allocator.allocated,
-            None => os::resident_bytes().unwrap_or(0),
-        };
         Process {
             id: std::process::id(),
             executable: executable.display().to_string(),
             os: os::name(),
             supervised: "no",
-            startup_memory_bytes,
+            startup_memory_bytes: memory::used_bytes(),
         }
     }
 }

@@ -19,7 +19,7 @@ pub const COUNT_EXACTLY_MAX: u64 = 1_000_000;
 /// One database's keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DbCount {
-    /// Keys that are there, expired ones that nobody has deleted yet included, as in Redis.
+    /// Keys that are there and have not expired, as DBSIZE counts them.
     pub keys: u64,
     /// Those with an expiry.
     pub expires: u64,
@@ -97,7 +97,8 @@ impl Tally {
         let Some(db) = db_of_namespace(parts.namespace) else {
             return;
         };
-        if header.size == 0 && !header.kind().may_be_empty() {
+        // What has expired is gone for every command, though a worker has yet to find it; DBSIZE does not count it either.
+        if !header.is_live(self.counts.at) {
             return;
         }
         let count = self.counts.by_db.entry(db).or_default();

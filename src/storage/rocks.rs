@@ -21,6 +21,7 @@ mod tests;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rocksdb::statistics::Ticker;
@@ -88,6 +89,8 @@ struct Engine {
     /// Indexed by `sync` and `no_slowdown`.
     write: [[WriteOptions; 2]; 2],
     tuned: Tuned,
+    /// The system has refused an append to the WAL.
+    append_refused: AtomicBool,
 }
 
 impl Engine {
@@ -256,10 +259,16 @@ impl Rocks {
             Err(error) if mode.no_slowdown && error.kind() == ErrorKind::Incomplete => {
                 Err(WriteError::Stalled)
             }
-            Err(error) => Err(WriteError::Failed(CommitFailure {
-                text: error.into_string(),
-                reached_wal: survey::ends_in(self.db_dir(), record, before.next()),
-            })),
+            Err(error) => {
+                let text = error.into_string();
+                if text.contains(REFUSED_APPEND) && text.contains(".log") {
+                    engine.append_refused.store(true, Ordering::Relaxed);
+                }
+                Err(WriteError::Failed(CommitFailure {
+                    text,
+                    reached_wal: survey::ends_in(self.db_dir(), record, before.next()),
+                }))
+            }
         }
     }
 
@@ -278,7 +287,23 @@ impl Rocks {
 
     /// Syncs the WAL to disk: everything written before the call. Blocks for the disk, but not writers.
     pub fn sync_wal(&self) -> Result<(), StoreError> {
-        self.engine().db.flush_wal(true).map_err(store_error)
+        let engine = self.engine();
+        match engine.db.flush_wal(true).map_err(store_error) {
+            // RocksDB does not touch a log again that the system has refused to append to. What was appended before is whole, and
+            // what was acknowledged of it must not wait for the room to reopen. (After a refused sync it would be no use to try.)
+            Err(StoreError::Stopped { text }) if engine.append_refused.load(Ordering::Relaxed) => {
+                survey::sync_logs(self.db_dir()).map_err(|error| StoreError::Io {
+                    text: format!("{error}, after {text}"),
+                })
+            }
+            result => result,
+        }
+    }
+
+    /// Bytes in memtables that are not in a table file yet.
+    pub fn unflushed_bytes(&self) -> u64 {
+        let bytes_of = |cf| self.property_int(Some(cf), "rocksdb.cur-size-all-mem-tables");
+        Cf::ALL.into_iter().filter_map(bytes_of).sum()
     }
 
     /// RocksDB's estimate of the keys in a family, deleted ones not yet compacted included.
@@ -393,6 +418,9 @@ impl Rocks {
 /// What RocksDB says of a file that it does not touch again after a failed write; no system call has failed then.
 /// Source: RocksDB `file/writable_file_writer.h` `GetWriterHasPreviousError`.
 const PREVIOUS_ERROR: &str = "Writer has previous error";
+
+/// What RocksDB says of a `write` that the system refused. Source: RocksDB `env/io_posix.cc` `PosixWritableFile::Append`.
+const REFUSED_APPEND: &str = "While appending to file";
 
 /// Sorts RocksDB's errors by who has to act.
 fn store_error(error: rocksdb::Error) -> StoreError {

@@ -1,9 +1,11 @@
 //! Scans over the view: uncommitted writes merged over what RocksDB, or a worker's snapshot of it, holds.
 
+use std::cell::Cell;
+
 use super::cf::Cf;
-use super::pinned::Pinned;
-use super::rocks::{Direction, KeyRange, Rocks, RocksIter, Snapshot, StoreError};
+use super::rocks::{Direction, KeyRange, Rocks, RocksIter, StoreError};
 use super::view::View;
+use super::watched::{Changes, RangeWatch};
 use crate::command::halt::{Halt, Run, Wait};
 use crate::limits::SCAN_ENTRIES_INLINE_MAX;
 
@@ -60,16 +62,6 @@ impl ScanRequest {
         }
     }
 
-    /// Whether `key` lies in the range.
-    pub fn covers(&self, key: &[u8]) -> bool {
-        key >= &self.lower[..] && self.upper.as_deref().is_none_or(|upper| key < upper)
-    }
-
-    /// Whether the range has a part between `from` (inclusive) and `to` (exclusive).
-    pub fn meets(&self, from: &[u8], to: &[u8]) -> bool {
-        to > &self.lower[..] && self.upper.as_deref().is_none_or(|upper| from < upper)
-    }
-
     /// What is left of the range behind `key`.
     pub fn behind(&self, key: &[u8]) -> ScanRequest {
         let mut rest = self.clone();
@@ -106,28 +98,55 @@ fn next_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 /// A key and its value.
 pub type Entry = (Box<[u8]>, Box<[u8]>);
 
-/// Reads ranges whole from one snapshot of the database, on a worker. Each comes with its number.
-pub fn read_ranges(
-    rocks: &Rocks,
-    requests: Vec<(u64, ScanRequest)>,
-) -> Result<Vec<Pinned>, StoreError> {
-    let snapshot = rocks.snapshot();
-    requests
-        .into_iter()
-        .map(|(number, request)| read_range(rocks, &snapshot, request, number))
-        .collect()
+/// What a worker read for a waiting command.
+#[derive(Debug)]
+pub struct Pinned {
+    /// Tells the answer that the command waits for from older ones.
+    pub number: u64,
+    pub request: ScanRequest,
+    /// In the order of the request.
+    pub entries: Vec<Entry>,
 }
 
-fn read_range(
-    rocks: &Rocks,
-    snapshot: &Snapshot,
-    request: ScanRequest,
-    number: u64,
-) -> Result<Pinned, StoreError> {
+/// What a worker read, and what was written to the range since: together what stands there now.
+#[derive(Debug)]
+pub struct PinnedScan {
+    pinned: Pinned,
+    watch: RangeWatch,
+    changes: Changes,
+    is_used: Cell<bool>,
+}
+
+impl PinnedScan {
+    /// A worker's answer for the range that `watch` watched while it was read.
+    pub fn new(pinned: Pinned, watch: RangeWatch) -> PinnedScan {
+        PinnedScan {
+            pinned,
+            watch,
+            changes: Changes::new(),
+            is_used: Cell::new(false),
+        }
+    }
+
+    /// Takes over what was written since, before a command runs on it; `false` when that is not known and the answer of no use.
+    pub fn refresh(&mut self) -> bool {
+        self.is_used.set(false);
+        self.watch.take_changes(&mut self.changes)
+    }
+
+    /// Whether the command asked for this range since [`PinnedScan::refresh`].
+    pub fn is_used(&self) -> bool {
+        self.is_used.get()
+    }
+}
+
+/// Reads a range whole from a snapshot of the database, on a worker. `number` tells the answer from others.
+pub fn read_range(rocks: &Rocks, request: ScanRequest, number: u64) -> Result<Pinned, StoreError> {
+    let snapshot = rocks.snapshot();
     let range = request.key_range();
     let direction = request.direction();
-    let mut iter = rocks.iter(request.cf, range, direction, Some(snapshot), false);
-    let mut entries: Vec<Entry> = Vec::new();
+    let mut iter = rocks.iter(request.cf, range, direction, Some(&snapshot), false);
+    let mut entries = Vec::new();
     while entries.len() < request.limit
         && let Some((key, value)) = iter.next()?
     {
@@ -135,17 +154,10 @@ fn read_range(
         entries.push((key.into(), value.into()));
     }
     drop(iter);
-    let is_cut = entries.len() >= request.limit;
-    let cut_behind = entries
-        .last()
-        .filter(|_| is_cut)
-        .map(|(key, _)| key.clone());
     Ok(Pinned {
         number,
         request,
         entries,
-        cut_behind,
-        is_used: Default::default(),
     })
 }
 
@@ -156,32 +168,12 @@ enum Base<'v> {
     },
     Pinned {
         entries: std::slice::Iter<'v, Entry>,
-        /// The worker stopped here, at the limit: there may be more behind, and changes may hide what it read.
-        cut_behind: Option<&'v [u8]>,
+        /// The worker stopped at the limit: there may be more behind, for changes since then may hide what it read.
+        is_cut: bool,
     },
 }
 
 impl<'v> Base<'v> {
-    fn pinned(view: &'v View, pinned: &'v Pinned) -> Run<Base<'v>> {
-        pinned.is_used.set(true);
-        let base = Base::Pinned {
-            entries: pinned.entries.iter(),
-            cut_behind: pinned.cut_behind.as_deref(),
-        };
-        base.behind_the_cut(view, &pinned.request)
-    }
-
-    /// The base itself, or, at its end, what the database holds behind the last key that the worker read.
-    fn behind_the_cut(self, view: &'v View, request: &ScanRequest) -> Run<Base<'v>> {
-        match self {
-            Base::Pinned {
-                entries,
-                cut_behind: Some(last),
-            } if entries.len() == 0 => Base::rocks(view, &request.behind(last)),
-            base => Ok(base),
-        }
-    }
-
     fn rocks(view: &'v View, request: &ScanRequest) -> Run<Base<'v>> {
         let database = view.database()?;
         let iter = database.iter(
@@ -225,6 +217,16 @@ impl<'v> Scan<'v> {
             .iter()
             .map(|(_, record)| record)
             .chain(std::iter::once(&view.open));
+        let pinned = view
+            .pinned
+            .iter()
+            .find(|scan| scan.pinned.request == request);
+        if let Some(scan) = pinned {
+            scan.is_used.set(true);
+            // Older than, or the same as, what the records say of a key.
+            let since = scan.changes.iter();
+            changes.extend(since.map(|(key, value)| (&key[..], value.as_deref())));
+        }
         for record in records.filter(|record| !record.is_empty()) {
             for (from, to) in record.ranges_of(request.cf) {
                 ranges.push((from, to));
@@ -252,9 +254,11 @@ impl<'v> Scan<'v> {
         if !request.reverse {
             newest.reverse();
         }
-        let pinned = view.pinned.iter().find(|pinned| pinned.request == request);
         let base = match pinned {
-            Some(pinned) => Base::pinned(view, pinned)?,
+            Some(scan) => Base::Pinned {
+                entries: scan.pinned.entries.iter(),
+                is_cut: scan.pinned.entries.len() >= request.limit,
+            },
             None => Base::rocks(view, &request)?,
         };
         Ok(Scan {
@@ -336,15 +340,13 @@ impl<'v> Scan<'v> {
                 *left -= 1;
                 iter.advance();
             }
-            Base::Pinned {
-                entries,
-                cut_behind,
-            } => {
-                entries.next();
-                if entries.len() == 0
-                    && let Some(last) = cut_behind
+            Base::Pinned { entries, is_cut } => {
+                let last = entries.next();
+                if *is_cut
+                    && entries.len() == 0
+                    && let Some((key, _)) = last
                 {
-                    self.base = Base::rocks(self.view, &self.request.behind(last))?;
+                    self.base = Base::rocks(self.view, &self.request.behind(key))?;
                 }
             }
         }
@@ -403,12 +405,10 @@ mod tests {
                 .at_most(2)
                 .values_up_to(3);
             request.reverse = reverse;
-            let database = bench.view.database().expect("open").clone();
-            let pinned = read_ranges(&database, vec![(1, request.clone())]).expect("a range");
-            let entries = &pinned[0].entries;
+            bench.pin(request.clone());
+            let entries = &bench.view.pinned[0].pinned.entries;
             assert_eq!(entries.len(), 2);
             assert!(entries.iter().all(|(_, value)| **value == *b"val"));
-            bench.view.pinned = pinned;
             let mark = bench.view.begin_command();
             let hidden = if reverse { [b"e", b"d"] } else { [b"a", b"b"] };
             for key in hidden {

@@ -1,6 +1,7 @@
 //! One database as commands see it: typed keys with metadata, expiry and elements, over the view.
 
 use super::cf::Cf;
+use super::expiry::Expired;
 use super::keys::{DbIndex, KeyCodec};
 use super::metadata::{Header, Type};
 use super::view::View;
@@ -24,6 +25,8 @@ pub struct Changes {
     pub wants_keys: bool,
     /// The event classes that `notify-keyspace-events` asks for; `EventClass::NONE` collects none.
     pub wants_events: EventClass,
+    /// Keys that were looked up and have expired, which nobody has deleted yet; a key may stand here twice.
+    pub expired: Vec<Expired>,
     /// How many changes were made, for `rdb_changes_since_last_save`.
     pub count: u64,
     /// Look-ups of keys for reading that found one, for `keyspace_hits`.
@@ -164,15 +167,24 @@ impl Store<'_> {
         with: impl FnOnce(Option<(&Header, &[u8])>) -> Run<T>,
     ) -> Run<T> {
         let now = self.turn.unix();
-        self.with_entry_key(key, |view, entry| {
+        let mut is_expired = false;
+        let result = self.with_entry_key(key, |view, entry| {
             view.read(Cf::Metadata, entry, |value| {
                 let Some(value) = value else {
                     return with(None);
                 };
                 let (header, rest) = Header::decode(value)?;
+                is_expired = header.is_expired(now);
                 with(header.is_live(now).then_some((&header, rest)))
             })?
-        })
+        });
+        if is_expired {
+            self.changes.expired.push(Expired {
+                db: self.db,
+                key: key.into(),
+            });
+        }
+        result
     }
 
     /// Says that a command looked `key` up in order to read it: counts a hit, or a miss with its event. For commands that
@@ -202,6 +214,15 @@ impl Store<'_> {
         self.view.log_data(log_data);
         self.changes.count += 1;
         self.also_changing(key);
+    }
+
+    /// Deletes `key`, which has expired. To everybody who looked it was gone already: it is no change to WATCH or to a waiting
+    /// client.
+    pub fn delete_expired(&mut self, key: &[u8]) {
+        self.view.log_data(b"0");
+        self.changes.count += 1;
+        self.delete_meta(key);
+        self.notify(EventClass::EXPIRED, "expired", key);
     }
 
     /// Notes a second key of a change that [`Store::changing`] was called for: RENAME is one change of two keys.

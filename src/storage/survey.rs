@@ -73,6 +73,19 @@ pub fn list_logs(db_dir: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(logs)
 }
 
+/// Syncs every log in `db_dir`, and the directory.
+pub fn sync_logs(db_dir: &Path) -> io::Result<()> {
+    for (_, path) in list_logs(db_dir)? {
+        match File::open(&path) {
+            Ok(log) => log.sync_data()?,
+            // Written out and put away meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    File::open(db_dir)?.sync_all()
+}
+
 /// Reads every log in `db_dir` whose number is at least `first_live`, in order.
 ///
 /// Fails with [`WalError::Damaged`] when what follows a broken record shows that it was whole once: a whole fragment

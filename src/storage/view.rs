@@ -14,10 +14,10 @@ use super::cf::Cf;
 use super::commit::{Group, GroupId};
 use super::edges::Edges;
 use super::hot::HotCache;
-use super::pinned::{Pinned, WatchedRanges};
 use super::record::{Found, Record, Savepoint};
 use super::rocks::Rocks;
-use super::scan::{Scan, ScanRequest};
+use super::scan::{PinnedScan, Scan, ScanRequest};
+use super::watched::{RangeWatch, WatchedRanges};
 use crate::command::halt::{Halt, Run};
 use crate::error::ReplyError;
 use crate::limits::RECORD_BYTES_MAX;
@@ -47,7 +47,7 @@ pub struct View {
     /// Ranges that workers read for waiting commands.
     watched: WatchedRanges,
     /// What workers returned for the command that runs now.
-    pub pinned: Vec<Pinned>,
+    pub pinned: Vec<PinnedScan>,
     spare: Vec<Record>,
     /// Where the store builds the key of the entry it is about to touch.
     pub(super) scratch_key: Vec<u8>,
@@ -189,9 +189,8 @@ impl View {
             .map(|(id, record)| (*id, record))
             .chain(std::iter::once((self.open_id, &self.open)))
             // LogData alone is never committed: a reply that waited for it would wait for somebody else's write.
-            .filter(|(_, record)| record.has_changes())
-            .map(|(id, _)| id)
-            .next_back();
+            .rfind(|(_, record)| record.has_changes())
+            .map(|(id, _)| id);
         if let Some(id) = touched {
             self.consulted = self.consulted.max(id);
         }
@@ -223,7 +222,7 @@ impl View {
         }
         self.consulted = self.open_id;
         if !self.watched.is_empty() {
-            self.watched.note(cf, key);
+            self.watched.note(cf, key, Some((head, tail)));
         }
     }
 
@@ -238,7 +237,7 @@ impl View {
         }
         self.consulted = self.open_id;
         if !self.watched.is_empty() {
-            self.watched.note(cf, key);
+            self.watched.note(cf, key, None);
         }
     }
 
@@ -247,9 +246,7 @@ impl View {
         self.open.delete_range(cf, from, to);
         self.cache.clear();
         self.consulted = self.open_id;
-        if !self.watched.is_empty() {
-            self.watched.note_range(cf, from, to);
-        }
+        self.watched.lose_all();
     }
 
     /// A version for a key created now: above every earlier one of this process, and in time order across restarts.
@@ -290,12 +287,25 @@ impl View {
         }
         // Entries whose deletion is taken back may lie outside what was learned since.
         self.edges.clear();
-        let View { open, cache, .. } = self;
+        let View {
+            open,
+            cache,
+            watched,
+            ..
+        } = self;
+        let mut watched_keys = Vec::new();
         let range = open.undo(mark.savepoint, |(cf, key, hash)| {
-            cache.remove(cf, key, hash)
+            cache.remove(cf, key, hash);
+            if watched.covers(cf, key) {
+                watched_keys.push((cf, key.to_vec()));
+            }
         });
         if range {
             self.cache.clear();
+            self.watched.lose_all();
+        }
+        for (cf, key) in watched_keys {
+            self.note_present(cf, &key);
         }
     }
 
@@ -309,52 +319,57 @@ impl View {
         self.consulted
     }
 
-    /// Whether a scan too long for a turn may make its command wait; else it is read on the loop, however long. Gives what
-    /// was so before.
-    pub fn set_scans_may_wait(&mut self, may_wait: bool) -> bool {
-        std::mem::replace(&mut self.scans_may_wait, may_wait)
+    /// Whether a scan too long for a turn makes its command wait.
+    pub fn scans_may_wait(&self) -> bool {
+        self.scans_may_wait
+    }
+
+    /// Whether a scan too long for a turn may make its command wait; else it is read on the loop, however long.
+    pub fn set_scans_may_wait(&mut self, may_wait: bool) {
+        self.scans_may_wait = may_wait;
     }
 
     // ---- ranges that workers read ----
 
-    /// Notes writes to a range from now on, before a worker is asked to read it; gives the number for [`Pinned`].
-    pub fn watch_range(&mut self, request: &ScanRequest) -> u64 {
-        let handed = self.handed.iter().map(|(_, record)| record);
-        self.watched
-            .begin(request, handed.chain(std::iter::once(&self.open)))
-    }
-
-    /// Whether what workers read can be brought up to date; if not, it must be read again.
-    pub fn follows(&self, pinned: &[Pinned]) -> bool {
-        pinned.iter().all(|pinned| self.watched.follows(pinned))
-    }
-
-    /// Gives what workers read to the command that begins, as it is now.
-    pub fn pin(&mut self, mut pinned: Vec<Pinned>) -> Run {
-        let rocks = self.rocks.as_ref().ok_or(Halt::Error(CLOSED))?;
-        for pinned in &mut pinned {
-            self.watched.bring_up_to_date(pinned, rocks)?;
-            pinned.is_used.set(false);
+    /// Notes what is written to a range from now on, while a worker reads it.
+    pub fn watch_range(&mut self, request: &ScanRequest) -> RangeWatch {
+        let watch = self.watched.watch(request);
+        // The worker's snapshot may lack what is not committed yet, and when the answer is there it may be committed.
+        let View {
+            open,
+            handed,
+            watched,
+            ..
+        } = self;
+        let mut is_range_deleted = false;
+        for record in handed
+            .iter()
+            .map(|(_, record)| record)
+            .chain(std::iter::once(&*open))
+        {
+            is_range_deleted |= record.ranges_of(request.cf).next().is_some();
+            let upper = request.upper.as_deref();
+            record.points_in(request.cf, &request.lower, upper, |key, value| {
+                watched.note(request.cf, key, value.map(|value| (value, &b""[..])));
+            });
         }
-        self.pinned = pinned;
-        Ok(())
-    }
-
-    /// Takes it back when the command has ended or must wait again.
-    pub fn unpin(&mut self) -> Vec<Pinned> {
-        std::mem::take(&mut self.pinned)
-    }
-
-    /// What workers read is needed no longer.
-    pub fn unwatch(&mut self, pinned: &[Pinned]) {
-        for pinned in pinned {
-            self.watched.end(pinned.number);
+        if is_range_deleted {
+            self.watched.lose_all();
         }
+        watch
     }
 
-    /// A range is not read after all.
-    pub fn unwatch_range(&mut self, number: u64) {
-        self.watched.end(number);
+    /// Notes for the watched ranges what `key` holds now, after a write to it was undone.
+    fn note_present(&mut self, cf: Cf, key: &[u8]) {
+        let consulted = self.consulted;
+        match self.get(cf, key) {
+            Ok(value) => {
+                let value = value.as_deref().map(|value| (value, &b""[..]));
+                self.watched.note(cf, key, value);
+            }
+            Err(_) => self.watched.lose_all(),
+        }
+        self.consulted = consulted;
     }
 
     // ---- groups ----
@@ -399,7 +414,7 @@ impl View {
         }
     }
 
-    /// The newest group that nobody needs to wait for: it is committed, or was given up.
+    /// The newest group known to be committed.
     pub fn committed_group(&self) -> GroupId {
         self.committed
     }
@@ -418,15 +433,16 @@ impl View {
         !(self.handed.is_empty() && self.open.is_empty())
     }
 
-    /// A commit failed: everything uncommitted is dropped, the open record too. Nothing is run again, and nobody waits for
-    /// these groups any longer: who was shown something of them must be told now.
+    /// A commit failed: everything uncommitted is dropped, the open record too, and counts as settled. Nothing is run again.
     pub fn drop_uncommitted(&mut self) {
         self.handed.clear();
         self.open.clear();
+        // Who depended on these groups is told or closed in this turn: no later reply may wait for them.
         self.committed = self.open_id;
         self.open_id = GroupId(self.open_id.0 + 1);
         self.cache.clear();
         self.edges.clear();
+        self.watched.lose_all();
         self.history.announced = false;
     }
 
@@ -458,25 +474,4 @@ fn find_uncommitted<'r>(
             Found::Unknown => None,
             found => Some((id, found)),
         })
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::command::node_bench::NodeBench;
-
-    /// The client that was told of the failure was never answered again, since its replies waited for the group that failed.
-    #[test]
-    fn nobody_waits_for_a_group_that_was_given_up() {
-        let mut bench = NodeBench::new();
-        bench.run("SET key old");
-        bench.send(0, "SET key new");
-        assert_eq!(bench.received(0), "", "not committed yet");
-        let committed = bench.node.view.committed_group();
-        bench.node.view.drop_uncommitted();
-        let client = bench.node.clients.get_mut(bench.key(0)).expect("a client");
-        client.output.fail_gated(b"-MISCONF\r\n", committed);
-        assert_eq!(bench.received(0), "-MISCONF");
-        bench.send(0, "GET key");
-        assert_eq!(bench.received(0), "$3 old");
-    }
 }

@@ -2,7 +2,7 @@
 
 use crate::Witness;
 use crate::common::conn::encode;
-use crate::common::{Conn, Rng, Server, Setup, Value, wait_until};
+use crate::common::{Conn, DEADLINE, Rng, Server, Setup, Value, show, wait_until};
 
 /// Some commands and their replies, with binary, empty and longer arguments.
 fn conversation() -> (Vec<u8>, Vec<Value>) {
@@ -178,7 +178,12 @@ fn random_input_harms_nobody() {
         if rng.chance(30) {
             conn.end_sending();
             // Nothing more can come: the server must close, whatever state the parser is in.
-            let _ = conn.read_to_close();
+            let closed = conn.try_read_to_close(DEADLINE);
+            assert!(
+                closed.is_ok(),
+                "round {round}: {closed:?} after {}",
+                show(&input)
+            );
         }
         if round % 10 == 0 {
             witness.is_well();

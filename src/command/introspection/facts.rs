@@ -80,11 +80,21 @@ pub fn tips(name: &str) -> &'static [&'static str] {
     const OUTPUT: &str = "nondeterministic_output";
     const ORDER: &str = "nondeterministic_output_order";
     match name {
+        "cluster|bumpepoch"
+        | "cluster|count-failure-reports"
+        | "cluster|getkeysinslot"
+        | "cluster|info"
+        | "cluster|links"
+        | "cluster|nodes"
+        | "cluster|replicas"
+        | "cluster|shards"
+        | "cluster|slaves"
+        | "cluster|slots" => &[OUTPUT],
         "client|info" | "client|list" | "dump" | "hrandfield" | "hscan" | "lastsave"
         | "object|encoding" | "object|freq" | "object|idletime" | "object|refcount" | "pttl"
         | "spop" | "srandmember" | "sscan" | "time" | "ttl" | "zrandmember" | "zscan" => &[OUTPUT],
         "command" | "command|docs" | "command|info" | "command|list" | "hgetall" | "hkeys"
-        | "hvals" | "sdiff" | "sinter" | "smembers" | "sunion" => &[ORDER],
+        | "hvals" | "module|list" | "sdiff" | "sinter" | "smembers" | "sunion" => &[ORDER],
         "del" | "exists" | "touch" | "unlink" => {
             &["request_policy:multi_shard", "response_policy:agg_sum"]
         }
@@ -95,14 +105,20 @@ pub fn tips(name: &str) -> &'static [&'static str] {
         ],
         "msetnx" => &["request_policy:multi_shard", "response_policy:agg_min"],
         "dbsize" => &["request_policy:all_shards", "response_policy:agg_sum"],
-        "flushall" | "flushdb" | "ping" => {
+        "flushall" | "flushdb" | "memory|purge" | "ping" => {
             &["request_policy:all_shards", "response_policy:all_succeeded"]
         }
         "keys" => &["request_policy:all_shards", ORDER],
         "randomkey" => &["request_policy:all_shards", OUTPUT],
-        "info" => &[
+        "info" | "memory|doctor" | "memory|malloc-stats" | "memory|stats" => &[
             OUTPUT,
             "request_policy:all_shards",
+            "response_policy:special",
+        ],
+        "latency|doctor" | "latency|graph" | "latency|histogram" | "latency|history"
+        | "latency|latest" => &[
+            OUTPUT,
+            "request_policy:all_nodes",
             "response_policy:special",
         ],
         "scan" => &[OUTPUT, "request_policy:special"],

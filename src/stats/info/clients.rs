@@ -5,11 +5,12 @@ use crate::client::waiting::Reason;
 use crate::pause::{Purpose, Scope, Until};
 
 /// What a client waits for and counts as blocked by. A count of keys is not among them: it is INFO itself that waits for it.
-const BLOCKING: [Reason; 4] = [
+const BLOCKING: [Reason; 5] = [
     Reason::Paused,
     Reason::Keys,
     Reason::Worker,
     Reason::Stalled,
+    Reason::Shutdown,
 ];
 
 pub(super) fn clients(facts: &Facts<'_>, fields: &mut Fields<'_>) {

@@ -12,6 +12,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rocksdb::{ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, ReadTier, WriteOptions};
 
@@ -64,6 +65,7 @@ pub(super) fn open_locked(
         write: [false, true]
             .map(|sync| [false, true].map(|no_slowdown| write_options(sync, no_slowdown))),
         tuned,
+        append_refused: AtomicBool::new(false),
     });
     let rocks = Rocks(Arc::new(Shared {
         engine: Arc::clone(&engine),

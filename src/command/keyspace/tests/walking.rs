@@ -6,7 +6,7 @@ use crate::limits::SCAN_ENTRIES_INLINE_MAX;
 use crate::storage::cf::Cf;
 use crate::storage::keys::DbIndex;
 use crate::storage::metadata::{Header, Type};
-use crate::storage::scan::{ScanRequest, read_ranges};
+use crate::storage::scan::ScanRequest;
 
 #[test]
 fn keys_by_pattern() {
@@ -110,8 +110,7 @@ fn databases_too_large_for_one_turn() {
     assert_eq!(bench.run("keys key:1"), "*1 $5 key:1");
     let prefix = bench.codec().namespace_prefix(DbIndex(0));
     let request = ScanRequest::prefix(Cf::Metadata, &prefix).values_up_to(25);
-    let database = bench.view.database().expect("open").clone();
-    bench.view.pinned = read_ranges(&database, vec![(1, request)]).expect("a range");
+    bench.pin(request);
     assert!(bench.run("keys *").starts_with(&format!("*{count} ")));
     bench.view.pinned.clear();
     // SCAN takes more calls instead.

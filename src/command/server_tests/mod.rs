@@ -1,0 +1,10 @@
+//! Unit tests of the server commands over a whole node.
+
+mod counts;
+mod expiry;
+mod info;
+mod latency;
+mod monitors;
+mod settings;
+mod shutdown;
+mod slow;
