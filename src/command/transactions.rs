@@ -114,9 +114,11 @@ pub fn class_of(client: &Client, command: &'static Command, args: Args<'_>) -> (
     if spec.name != "exec" {
         return (spec.class, spec.held_by_pause_all);
     }
+    // One that will be refused does nothing, and is told so at once.
     let queue = client
         .transaction
         .iter()
+        .filter(|transaction| !transaction.has_errors)
         .flat_map(|transaction| &transaction.queue);
     let mut class = Class::Control;
     let mut held = false;
