@@ -146,10 +146,9 @@ pub fn queue(node: &mut Node, key: ClientKey, command: &'static Command, args: A
     if runs_at_once(command.spec.name) {
         return false;
     }
-    transaction.queue.push(Queued {
-        command,
-        args: args.to_owned(),
-    });
+    let args = args.to_owned();
+    transaction.bytes += size_of::<Queued>() + args.heap_bytes();
+    transaction.queue.push(Queued { command, args });
     let proto = client.proto;
     let mut reply = node.take_reply(proto);
     reply.simple("QUEUED");
