@@ -49,6 +49,8 @@ pub enum Flag {
     Sentinel = 1 << 9,
     /// The peer has closed its sending side; there may be bytes left to read.
     HungUp = 1 << 10,
+    /// It is on the list of those with output that waits for a commit.
+    GateListed = 1 << 11,
 }
 
 /// `CLIENT REPLY ON|OFF|SKIP`.
@@ -231,6 +233,12 @@ impl Client {
             .is_some_and(|subscriptions| subscriptions.count() > 0)
     }
 
+    /// Bytes of input that it makes the server hold: not yet executed, or queued for EXEC.
+    pub fn input_bytes(&self) -> usize {
+        let queued = self.transaction.as_ref();
+        self.input.buf.len() + queued.map_or(0, |transaction| transaction.bytes)
+    }
+
     /// Which output limits apply.
     pub fn output_class(&self) -> OutputClass {
         if self.is_subscriber() {
@@ -244,10 +252,8 @@ impl Client {
     pub fn heap_bytes(&self) -> usize {
         let queued = self
             .transaction
-            .iter()
-            .flat_map(|transaction| &transaction.queue)
-            .map(|queued| queued.args.heap_bytes() + size_of_val(queued))
-            .sum::<usize>();
+            .as_ref()
+            .map_or(0, |transaction| transaction.bytes);
         let parked = self.parked().map_or(0, |parked| parked.args.heap_bytes());
         size_of::<Client>() + self.input.buf.capacity() + self.output.heap_bytes() + queued + parked
     }

@@ -18,6 +18,8 @@ pub struct Queued {
 #[derive(Default, Debug)]
 pub struct Transaction {
     pub queue: Vec<Queued>,
+    /// Bytes that the queue holds.
+    pub bytes: usize,
     /// A command could not be queued: EXEC will refuse.
     pub has_errors: bool,
 }

@@ -413,9 +413,8 @@ fn describe(node: &crate::node::Node, client: &Client, text: &mut String) {
         .map_or(-1, |transaction| transaction.queue.len() as i64);
     let multi_bytes = client
         .transaction
-        .iter()
-        .flat_map(|transaction| &transaction.queue);
-    let multi_bytes: usize = multi_bytes.map(|queued| queued.args.heap_bytes()).sum();
+        .as_ref()
+        .map_or(0, |transaction| transaction.bytes);
     let parked_bytes = client.parked().map_or(0, |parked| parked.args.heap_bytes());
     let now = node.now();
     let _ = write!(

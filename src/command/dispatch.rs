@@ -81,10 +81,10 @@ pub fn resume(node: &mut Node, key: ClientKey) {
     let Some(client) = node.clients.get_mut(key) else {
         return;
     };
-    let State::Parked(parked) = std::mem::take(&mut client.state) else {
+    let State::Parked(mut parked) = std::mem::take(&mut client.state) else {
         return;
     };
-    let args = parked.args.clone();
+    let args = std::mem::take(&mut parked.args);
     match judge(node, key, parked.command, args.as_args()) {
         Verdict::Pass => {}
         Verdict::Reject(error) => {
@@ -94,6 +94,7 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         }
         Verdict::Postpone(reason) => {
             let ticket = parked.ticket;
+            parked.args = args;
             park(node, key, parked, Some(ticket), reason);
             return;
         }
@@ -317,7 +318,14 @@ fn run(
             node.forget_changes(noted.0, noted.1, noted.2, noted.3);
             (node.changes.hits, node.changes.misses) = looked_up;
             node.give_back(reply);
-            let mut parked = parked.unwrap_or_else(|| new_parked(node, command, args));
+            let mut parked = match parked {
+                // Its arguments were taken out of it when it was woken.
+                Some(parked) => Parked {
+                    args: args.to_owned(),
+                    ..parked
+                },
+                None => new_parked(node, command, args),
+            };
             parked.seed = evaluation.seed;
             parked.turn = evaluation.turn;
             parked.spent_us = spent_us;

@@ -114,9 +114,11 @@ pub fn class_of(client: &Client, command: &'static Command, args: Args<'_>) -> (
     if spec.name != "exec" {
         return (spec.class, spec.held_by_pause_all);
     }
+    // One that will be refused does nothing, and is told so at once.
     let queue = client
         .transaction
         .iter()
+        .filter(|transaction| !transaction.has_errors)
         .flat_map(|transaction| &transaction.queue);
     let mut class = Class::Control;
     let mut held = false;
@@ -144,10 +146,9 @@ pub fn queue(node: &mut Node, key: ClientKey, command: &'static Command, args: A
     if runs_at_once(command.spec.name) {
         return false;
     }
-    transaction.queue.push(Queued {
-        command,
-        args: args.to_owned(),
-    });
+    let args = args.to_owned();
+    transaction.bytes += size_of::<Queued>() + args.heap_bytes();
+    transaction.queue.push(Queued { command, args });
     let proto = client.proto;
     let mut reply = node.take_reply(proto);
     reply.simple("QUEUED");

@@ -95,7 +95,7 @@ impl Index<usize> for Args<'_> {
 }
 
 /// Arguments that a waiting client or a transaction keeps.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OwnedArgs {
     bytes: Box<[u8]>,
     spans: Box<[Span]>,

@@ -1,8 +1,8 @@
 //! The commit of a turn's group, and what follows when it comes late or fails.
 
 use super::{LoopEvent, Server};
-use crate::client::ClientKey;
 use crate::client::waiting::Reason;
+use crate::client::{ClientKey, Flag};
 use crate::clock::MonoMs;
 use crate::error::ReplyError;
 use crate::stats::latency;
@@ -130,7 +130,14 @@ impl Server {
         self.node.last_seq = seq;
         self.node.view.committed(group);
         // Those with gated output are looked at again; the others are on this turn's list already.
+        self.list_gated();
+    }
+
+    fn list_gated(&mut self) {
         for key in std::mem::take(&mut self.node.gated_list) {
+            if let Some(client) = self.node.clients.get_mut(key) {
+                client.set(Flag::GateListed, false);
+            }
             self.node.list_output(key);
         }
     }
@@ -193,7 +200,7 @@ impl Server {
             }
             self.node.list_output(key);
         }
-        self.node.gated_list.clear();
+        self.list_gated();
         self.node.write_refusal = Some(error);
         self.reopening.begin(reason);
         self.look_at_disk();

@@ -12,6 +12,8 @@ use crate::storage::commit::GroupId;
 
 /// Redis's bound on the length of an inline command, in bytes.
 const INLINE_LEN_MAX: usize = 64 * 1024;
+/// Spans of a command's arguments for which room is kept from one command to the next.
+const SPANS_KEPT_MAX: usize = 16 * 1024;
 /// Connections accepted from one listener in one turn.
 const ACCEPTS_PER_TURN_MAX: usize = 1000;
 
@@ -201,7 +203,7 @@ impl Server {
             return;
         };
         let limit = self.node.config.client_query_buffer_limit;
-        if client.input.buf.len() as u64 > limit {
+        if client.input_bytes() as u64 > limit {
             log::warn!(
                 "closing client {}: its query buffer is above {limit} bytes",
                 client.id
@@ -291,6 +293,8 @@ impl Server {
             debug_assert!(consumed <= bytes.len());
         }
         spans.clear();
+        // One command of very many arguments must not hold its memory for ever.
+        spans.shrink_to(SPANS_KEPT_MAX);
         self.spans = spans;
         self.inline = inline;
         (consumed, stop)

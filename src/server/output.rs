@@ -54,7 +54,8 @@ impl Server {
                 WriteOutcome::Closed => return self.node.close_now(key),
             }
         }
-        if client.output.is_gated() {
+        if client.output.is_gated() && !client.has(Flag::GateListed) {
+            client.set(Flag::GateListed, true);
             self.node.gated_list.push(key);
         }
         if client.has(Flag::CloseAfterReply) && client.output.is_empty() {

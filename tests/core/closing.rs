@@ -115,3 +115,33 @@ fn who_waits_for_a_descriptor_is_accepted_when_there_is_one() {
     conns.clear();
     assert_eq!(last.call("PING"), Value::simple("PONG"));
 }
+
+/// What is queued for EXEC counts as input: a client in MULTI could fill the memory.
+#[test]
+fn a_transaction_that_never_ends_is_closed_at_the_query_buffer_limit() {
+    let mut bench = Bench::start();
+    if bench.server.is_stand_in() {
+        return;
+    }
+    bench.server.expect_log("query buffer");
+    bench
+        .admin
+        .ok("CONFIG SET client-query-buffer-limit 1048576");
+    let mut conn = bench.server.connect();
+    conn.ok("MULTI");
+    let value = "x".repeat(100_000);
+    let mut sent = 0;
+    wait_until("the connection is closed", || {
+        sent += 1;
+        assert!(sent < 100, "{sent} times {} bytes are queued", value.len());
+        conn.try_send_raw(format!("*2\r\n$4\r\nECHO\r\n$100000\r\n{value}\r\n").as_bytes())
+            .is_err()
+            || conn.closes_within(std::time::Duration::from_millis(1))
+    });
+    assert!(
+        sent >= 10,
+        "closed after {sent} times {} bytes",
+        value.len()
+    );
+    bench.wait_for_others(0);
+}
