@@ -13,6 +13,13 @@ pub const READ_BYTES_PER_TURN_MAX: usize = 64 * 1024;
 /// Commands of one client executed in one turn; the rest of its pipeline waits for the next one.
 pub const COMMANDS_PER_CLIENT_PER_TURN_MAX: usize = 1024;
 
+/// Microseconds that one client's commands take of a turn, the last one excepted; others are served before it goes on.
+pub const CLIENT_TURN_US_MAX: u64 = 2000;
+
+/// Bytes of replies that one client's commands make in one turn, the last one excepted: they are sent, or found to be
+/// above `client-output-buffer-limit`, before it goes on.
+pub const CLIENT_TURN_OUTPUT_BYTES_MAX: usize = 1 << 20;
+
 /// Parked commands run again per turn after a release, so that everybody else is served in between.
 pub const RELEASES_PER_TURN_MAX: usize = 128;
 

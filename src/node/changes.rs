@@ -123,6 +123,7 @@ impl Node {
     }
 
     fn database_flushed(&mut self, db: DbIndex) {
+        self.key_counting.forget();
         // A key that was absent when it was watched is absent still, or its creation has failed the WATCH already.
         let had_key = |watcher: &ClientKey, name: &[u8]| {
             let watch = self

@@ -42,6 +42,8 @@ struct Counted {
 struct Running {
     group: GroupId,
     began: MonoMs,
+    /// What it will find is not true any more.
+    is_void: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +70,10 @@ impl KeyCounting {
             since: now,
         });
         // The one that runs may be what an earlier question waits for.
-        let is_coming = self.running.is_some() && self.begun > ask.after;
+        let is_coming = self
+            .running
+            .as_ref()
+            .is_some_and(|running| !running.is_void && self.begun > ask.after);
         if !is_coming {
             self.wanted = Some(Want {
                 group: view.newest_group(),
@@ -129,12 +134,18 @@ impl KeyCounting {
         } else {
             view.newest_group()
         };
-        self.running = Some(Running { group, began: now });
+        self.running = Some(Running {
+            group,
+            began: now,
+            is_void: false,
+        });
     }
 
     /// The worker has counted.
     pub fn end(&mut self, counts: KeyCounts, turn: Turn) {
-        if let Some(running) = self.running.take() {
+        if let Some(running) = self.running.take()
+            && !running.is_void
+        {
             self.latest = Some(Counted {
                 number: self.begun,
                 group: running.group,
@@ -145,9 +156,12 @@ impl KeyCounting {
         }
     }
 
-    /// What was counted may not be true: writes were dropped.
+    /// What was counted, or is being counted, is far from the truth: writes were dropped, or a database was emptied.
     pub fn forget(&mut self) {
         self.latest = None;
+        if let Some(running) = &mut self.running {
+            running.is_void = true;
+        }
     }
 }
 
@@ -316,5 +330,19 @@ mod tests {
         fixture.end(5);
         fixture.counting.forget();
         assert_eq!(fixture.answer(None), None);
+        // One that is under way then as well, and who waited for it asks again.
+        let ask = fixture.ask(None);
+        fixture.begin();
+        fixture.counting.forget();
+        fixture.now_ms += DEAR_MS;
+        fixture.end(5);
+        assert_eq!(
+            (fixture.answer(Some(ask)), fixture.answer(None)),
+            (None, None)
+        );
+        fixture.ask(Some(ask));
+        fixture.begin();
+        fixture.end(6);
+        assert_eq!(fixture.answer(Some(ask)), Some(6));
     }
 }

@@ -4,7 +4,9 @@ use super::Server;
 use crate::client::{Client, ClientKey, Flag, Peer};
 use crate::command::dispatch;
 use crate::error::ReplyError;
-use crate::limits::COMMANDS_PER_CLIENT_PER_TURN_MAX;
+use crate::limits::{
+    CLIENT_TURN_OUTPUT_BYTES_MAX, CLIENT_TURN_US_MAX, COMMANDS_PER_CLIENT_PER_TURN_MAX,
+};
 use crate::reactor::{Accepted, ConnToken, ReadOutcome};
 use crate::resp::Args;
 use crate::resp::parse::{self, ParseLimits, Parsed, ProtocolError};
@@ -231,12 +233,16 @@ impl Server {
             std::mem::swap(&mut partial, &mut spans);
         }
         let mut stop = Stop::Held;
-        self.node.stamp();
+        let output_max = client.output.pending_bytes() + CLIENT_TURN_OUTPUT_BYTES_MAX;
+        let end_us = self.node.stamp() + CLIENT_TURN_US_MAX;
         for _ in 0..COMMANDS_PER_CLIENT_PER_TURN_MAX {
             let Some(client) = self.node.clients.get(key) else {
                 break;
             };
-            if !client.is_reading() {
+            if !client.is_reading()
+                || client.output.pending_bytes() > output_max
+                || self.node.stamp_us > end_us
+            {
                 break;
             }
             let limits = ParseLimits {

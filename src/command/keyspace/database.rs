@@ -6,6 +6,7 @@ use crate::command::parse;
 use crate::command::spec::{Flags, KeySpec, Spec};
 use crate::command::{DataCtx, Halt, Run, Wait};
 use crate::error::{DB_OUT_OF_RANGE, ReplyError, SYNTAX};
+use crate::limits::SCAN_ENTRIES_INLINE_MAX;
 use crate::resp::Args;
 
 const GROUP: &str = "server";
@@ -21,6 +22,13 @@ pub(super) const DBSIZE: Spec = Spec::read("dbsize", 1, KeySpec::None, dbsize)
 
 /// Exact for as many keys as the loop reads in one turn; beyond, what a worker has counted.
 fn dbsize(ctx: &mut DataCtx<'_>, _: Args<'_>) -> Run {
+    let is_known_large = ctx
+        .last_key_counts()
+        .is_some_and(|counts| counts.of(ctx.store.db) > SCAN_ENTRIES_INLINE_MAX as u64);
+    // Where nothing may wait (a transaction with effects beyond the data) it reads them all, however many.
+    if is_known_large && ctx.store.view.scans_may_wait() {
+        return reply_counted(ctx);
+    }
     let mut count = 0;
     let request = ctx.store.keys_beginning(b"");
     let counted = ctx.store.each_key(request, |_, header| {
@@ -28,13 +36,18 @@ fn dbsize(ctx: &mut DataCtx<'_>, _: Args<'_>) -> Run {
         ControlFlow::Continue(())
     });
     match counted {
-        Ok(()) => ctx.reply.int(count),
-        Err(Halt::Wait(Wait::Scan(_))) => {
-            let keys = ctx.key_counts()?.of(ctx.store.db);
-            ctx.reply.int(i64::try_from(keys).unwrap_or(i64::MAX));
+        Ok(()) => {
+            ctx.reply.int(count);
+            Ok(())
         }
-        Err(halt) => return Err(halt),
+        Err(Halt::Wait(Wait::Scan(_))) => reply_counted(ctx),
+        Err(halt) => Err(halt),
     }
+}
+
+fn reply_counted(ctx: &mut DataCtx<'_>) -> Run {
+    let keys = ctx.key_counts()?.of(ctx.store.db);
+    ctx.reply.int(i64::try_from(keys).unwrap_or(i64::MAX));
     Ok(())
 }
 
