@@ -16,6 +16,8 @@ use super::super::options::{Compression, LogDetail, RocksSettings};
 const TABLE_FORMAT_VERSION: i32 = 5;
 /// Levels of the tree; a directory may not have files on a deeper one.
 const LEVELS: usize = 7;
+/// Of a memtable's size, what its filter takes, from its first moment on: ten bits a key where an entry takes 60 bytes.
+const MEMTABLE_FILTER_RATIO: f64 = 0.02;
 const MIB: usize = 1024 * 1024;
 
 /// The options of the database and those of each family, sharing one block cache.
@@ -50,9 +52,11 @@ impl Tuned {
         let mut options = self.db.clone();
         options.set_block_based_table_factory(&self.table());
         options.set_disable_auto_compactions(self.settings.disable_auto_compactions);
-        if cf == Some(Cf::Metadata) {
+        if matches!(cf, Some(Cf::Metadata | Cf::Default)) {
+            // Most point reads that reach these memtables are for keys they do not hold (HSET asks whether the field is
+            // new): a filter answers them with one cache miss instead of a walk through the skip list.
             options.set_memtable_whole_key_filtering(true);
-            options.set_memtable_prefix_bloom_ratio(0.1);
+            options.set_memtable_prefix_bloom_ratio(MEMTABLE_FILTER_RATIO);
         }
         if self.settings.enable_blob_files {
             options.set_enable_blob_files(true);
