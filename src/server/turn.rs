@@ -16,13 +16,14 @@ pub const STAGES: &[(&str, Stage)] = &[
     // What helpers have done may free clients that are looked at below.
     ("take mailbox", Server::take_mailbox),
     ("accept connections", Server::accept_connections),
-    // Commands that were read in an earlier turn go before newer ones of other clients.
-    ("run leftover input", Server::run_leftover_input),
-    ("read clients", Server::read_clients),
     // A pause that has run out and a time that is over release clients for the next stage.
     ("end lapsed pauses", Server::end_lapsed_pauses),
     ("end overdue waits", Server::end_overdue_waits),
+    // Older commands before newer ones; and whoever releases many (UNPAUSE) is answered in its own turn, ahead of them.
     ("release parked clients", Server::release_parked),
+    // Commands that were read in an earlier turn go before newer ones of other clients.
+    ("run leftover input", Server::run_leftover_input),
+    ("read clients", Server::read_clients),
     ("run timers", Server::run_timers),
     // Everything executed above becomes one group; its replies leave below.
     ("commit", Server::commit),
@@ -193,11 +194,11 @@ mod tests {
             [
                 "take mailbox",
                 "accept connections",
-                "run leftover input",
-                "read clients",
                 "end lapsed pauses",
                 "end overdue waits",
                 "release parked clients",
+                "run leftover input",
+                "read clients",
                 "run timers",
                 "commit",
                 "do requests",
