@@ -230,7 +230,7 @@ fn the_options_on_disk_are_those_that_kvrocks_can_read() {
         ("merge_operator=nullptr", Cf::COUNT),
         ("prefix_extractor=nullptr", Cf::COUNT),
         ("num_levels=7", Cf::COUNT),
-        ("memtable_whole_key_filtering=true", 1),
+        ("memtable_whole_key_filtering=true", 2),
         ("compaction_filter_factory=SubkeyFilter", 3),
         ("compaction_filter_factory=MetadataFilter", 1),
         ("compaction_filter_factory=PubsubFilter", 1),
