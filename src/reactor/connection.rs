@@ -116,6 +116,10 @@ impl Connection {
         }
     }
 
+    pub(super) fn into_stream(self) -> Stream {
+        self.stream
+    }
+
     pub(super) fn register(
         &mut self,
         registry: &Registry,

@@ -8,7 +8,7 @@ mod listener;
 mod listeners;
 mod mailbox;
 
-pub use connection::{Connection, ReadOutcome, WriteOutcome};
+pub use connection::{Connection, ReadOutcome, Stream, WriteOutcome};
 pub use listener::{Accepted, Listener};
 pub use listeners::Listeners;
 pub use mailbox::{LoopSender, Mailbox};
@@ -160,6 +160,14 @@ impl Reactor {
             let mut connection = self.connections.remove(token.index as usize);
             connection.deregister(self.poll.registry());
         }
+    }
+
+    /// Takes a connection out, open, for a thread of its own: nothing of it reaches this reactor any more.
+    pub fn detach(&mut self, token: ConnToken) -> Option<Stream> {
+        self.get_mut(token)?;
+        let mut connection = self.connections.remove(token.index as usize);
+        connection.deregister(self.poll.registry());
+        Some(connection.into_stream())
     }
 
     /// How many connections there are.

@@ -11,6 +11,8 @@ use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::error::{CommitFailure, StoreError, WriteError};
 use super::flusher::{Flusher, Syncer};
 use super::rocks::{Rocks, WriteMode};
@@ -34,8 +36,8 @@ pub struct GroupId(pub u64);
 pub struct Group {
     /// Greater than that of every group before.
     pub id: GroupId,
-    /// RocksDB's write batch bytes.
-    pub record: Vec<u8>,
+    /// RocksDB's write batch bytes; shared with those who send it to replicas.
+    pub record: Bytes,
     /// Updates in the record: how far the sequence advances.
     pub count: u32,
 }

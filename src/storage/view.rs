@@ -397,7 +397,11 @@ impl View {
         let next = self.spare.pop().unwrap_or_default();
         self.handed
             .push_back((id, std::mem::replace(&mut self.open, next)));
-        Some(Group { id, record, count })
+        Some(Group {
+            id,
+            record: record.into(),
+            count,
+        })
     }
 
     /// Everything up to `group` is in the WAL.

@@ -119,7 +119,7 @@ impl Bench {
         self.next_id += 1;
         self.committer.submit(Group {
             id,
-            record: record.to_vec(),
+            record: record.to_vec().into(),
             count: record.len() as u32,
         })
     }
@@ -200,7 +200,7 @@ fn a_group_of_many_updates_goes_through_the_flusher() {
     let mut bench = Bench::new(WalSync::No);
     let many = |id, count| Group {
         id: GroupId(id),
-        record: b"a".to_vec(),
+        record: b"a".to_vec().into(),
         count,
     };
     let inline = bench.committer.submit(many(1, INLINE_RECORD_UPDATES_MAX));
