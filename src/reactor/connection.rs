@@ -12,6 +12,45 @@ pub enum Stream {
     Unix(UnixStream),
 }
 
+impl Stream {
+    /// Reads once; never waits.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+        }
+    }
+
+    /// Writes once; never waits.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Joins a poll.
+    pub fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.register(registry, token, interest),
+            Stream::Unix(stream) => stream.register(registry, token, interest),
+        }
+    }
+
+    /// Leaves its poll.
+    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.deregister(registry),
+            Stream::Unix(stream) => stream.deregister(registry),
+        }
+    }
+}
+
 /// What a read brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadOutcome {
@@ -69,11 +108,7 @@ impl Connection {
 
     /// Reads once, into `buffer`.
     pub fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
-        let result = match &mut self.stream {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
-        };
-        match result {
+        match self.stream.read(buffer) {
             Ok(0) => ReadOutcome::Ended,
             Ok(bytes) => {
                 // A short read has emptied the socket; what comes after it raises a new event. The end that came with
@@ -98,11 +133,7 @@ impl Connection {
 
     /// Writes once.
     pub fn write(&mut self, bytes: &[u8]) -> WriteOutcome {
-        let result = match &mut self.stream {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Unix(stream) => stream.write(bytes),
-        };
-        match result {
+        match self.stream.write(bytes) {
             Ok(written) => {
                 self.is_writable = written == bytes.len();
                 WriteOutcome::Wrote(written)
@@ -126,17 +157,11 @@ impl Connection {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => stream.register(registry, token, interest),
-            Stream::Unix(stream) => stream.register(registry, token, interest),
-        }
+        self.stream.register(registry, token, interest)
     }
 
     pub(super) fn deregister(&mut self, registry: &Registry) {
         // Closing the socket takes it out of the poll as well; an error here has no consequence.
-        let _ = match &mut self.stream {
-            Stream::Tcp(stream) => stream.deregister(registry),
-            Stream::Unix(stream) => stream.deregister(registry),
-        };
+        let _ = self.stream.deregister(registry);
     }
 }

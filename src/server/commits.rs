@@ -54,6 +54,7 @@ impl Server {
             return;
         };
         let id = group.id;
+        let end = group.first.after_batch(group.count);
         if self.disk.spend(group.record.len() as u64) {
             self.look_at_disk();
         }
@@ -65,6 +66,7 @@ impl Server {
         match committer.submit(group) {
             Submitted::Committed { seq } => {
                 self.note_latency(latency::COMMIT, began_us);
+                assert!(seq.next() == end, "committed {seq}, numbered up to {end}");
                 self.committed(id, seq);
             }
             Submitted::Queued => {

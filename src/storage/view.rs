@@ -17,6 +17,7 @@ use super::hot::HotCache;
 use super::record::{Found, Record, Savepoint};
 use super::rocks::Rocks;
 use super::scan::{PinnedScan, Scan, ScanRequest};
+use super::seq::Seq;
 use super::watched::{RangeWatch, WatchedRanges};
 use crate::command::halt::{Halt, Run};
 use crate::error::ReplyError;
@@ -40,6 +41,8 @@ pub struct View {
     pub(super) handed: VecDeque<(GroupId, Record)>,
     committed: GroupId,
     consulted: GroupId,
+    /// The number of the first update of the next group: nobody else writes to the database.
+    next_seq: Seq,
     history: History,
     last_version: u64,
     /// Whether a scan that is too long for a turn makes its command wait.
@@ -71,6 +74,7 @@ impl View {
     /// A view of `rocks` whose first record begins the history `replication_id` (16 characters).
     pub fn new(rocks: Rocks, replication_id: &str, cache_bytes_max: usize) -> View {
         View {
+            next_seq: rocks.last_seq().next(),
             rocks: Some(rocks),
             hasher: foldhash::fast::RandomState::default(),
             cache: HotCache::new(cache_bytes_max),
@@ -111,6 +115,7 @@ impl View {
     pub fn set_database(&mut self, rocks: Rocks) {
         self.cache.clear();
         self.edges.clear();
+        self.next_seq = rocks.last_seq().next();
         self.rocks = Some(rocks);
     }
 
@@ -390,15 +395,20 @@ impl View {
             self.open.clear();
             return None;
         }
-        let (record, count) = self.open.encode(&self.history.id, !self.history.announced);
+        let (mut record, count) = self.open.encode(&self.history.id, !self.history.announced);
+        // RocksDB gives it this number; replicas are sent the record with it.
+        record[..8].copy_from_slice(&self.next_seq.get().to_le_bytes());
         self.history.announced = true;
         let id = self.open_id;
         self.open_id = GroupId(id.0 + 1);
         let next = self.spare.pop().unwrap_or_default();
         self.handed
             .push_back((id, std::mem::replace(&mut self.open, next)));
+        let first = self.next_seq;
+        self.next_seq = first.after_batch(count);
         Some(Group {
             id,
+            first,
             record: record.into(),
             count,
         })
@@ -448,6 +458,9 @@ impl View {
         self.edges.clear();
         self.watched.lose_all();
         self.history.announced = false;
+        if let Some(rocks) = &self.rocks {
+            self.next_seq = rocks.last_seq().next();
+        }
     }
 
     // ---- inside ----
