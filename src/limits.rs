@@ -65,3 +65,12 @@ pub const CHAIN_NODES_MAX: usize = 16;
 const _: () = assert!(LINK_MESSAGE_BYTES_MAX <= RECEIVED_BATCH_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX * 2 <= RECEIVED_BATCH_BYTES_MAX);
 const _: () = assert!(READ_BYTES_PER_TURN_MAX <= RECORD_BYTES_MAX);
+
+/// Bytes of records committed lately that are kept in memory for replicas.
+pub const REPLICATION_RING_BYTES_MAX: usize = 64 << 20;
+
+/// Bytes framed for one replica and not taken by its socket yet; the next record is framed below it.
+pub const LINK_OUTPUT_BYTES_MAX: usize = 256 << 10;
+
+/// Bytes of a primary's batches that wait for the loop; above it the link is not read.
+pub const RECEIVED_IN_FLIGHT_BYTES_MAX: u64 = 64 << 20;

@@ -33,6 +33,9 @@
 //! ```
 
 pub mod acks;
+pub mod feeder;
+pub mod feeding;
+pub mod follower;
 pub mod files;
 pub mod frames;
 pub mod handshake;
