@@ -4,7 +4,8 @@
 //! The engine, in reading order: [`cf`], [`seq`] and [`replication_id`] are its vocabulary, [`rocks`] is the handle over RocksDB (the only
 //! module that names its types), [`commit`] decides on which thread a group of writes is appended and [`flusher`] holds
 //! the two helper threads behind it. [`options`], [`inspect`], [`survey`], [`wal`], [`manifest`] and [`probe`] are what opening a directory safely needs,
-//! [`filters`] what compaction drops, [`disk`] the watch over free space.
+//! [`filters`] what compaction drops, [`disk`] the watch over free space. For replication: [`wal_source`] reads the log,
+//! [`checkpoint`] makes what a full copy ships, [`swap`] puts a copy in the database's place.
 
 pub mod cf;
 pub mod commit;
@@ -35,4 +36,5 @@ pub mod survey;
 pub mod types;
 pub mod view;
 pub mod wal;
+pub mod wal_source;
 pub mod watched;
