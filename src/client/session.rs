@@ -10,6 +10,7 @@ use crate::command::halt::OnTimeout;
 use crate::command::parked_scans::ParkedScans;
 use crate::command::table::Command;
 use crate::node::key_counting::Ask;
+use crate::node::replication::LinkOptions;
 use crate::pubsub::Subscriptions;
 use crate::resp::parse::{ParseState, Span};
 use crate::resp::{OwnedArgs, Proto};
@@ -146,6 +147,10 @@ pub struct Client {
     pub state: State,
     /// The newest group that any of its replies depends on.
     pub dependency: GroupId,
+    /// The group that holds its last write, for WAIT.
+    pub last_write: GroupId,
+    /// What it has said with `replconf`.
+    pub link: Option<Box<LinkOptions>>,
     pub transaction: Option<Box<Transaction>>,
     pub watch: Option<Box<Watch>>,
     pub subscriptions: Option<Box<Subscriptions>>,
@@ -175,6 +180,8 @@ impl Client {
             output: Output::default(),
             state: State::Reading,
             dependency: GroupId(0),
+            last_write: GroupId(0),
+            link: None,
             transaction: None,
             watch: None,
             subscriptions: None,

@@ -32,10 +32,16 @@ pub enum Reason {
     Stalled,
     /// The end of the process that it has asked for.
     Shutdown,
+    /// This node to be a primary.
+    Role,
+    /// Acknowledgements of replicas.
+    Acks,
+    /// An answer about a replication link.
+    Link,
 }
 
 impl Reason {
-    const COUNT: usize = Reason::Shutdown as usize + 1;
+    const COUNT: usize = Reason::Link as usize + 1;
 }
 
 #[derive(Debug)]

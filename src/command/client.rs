@@ -268,7 +268,10 @@ fn unblock(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         .and_then(Client::parked)
         .is_some_and(|parked| {
             parked.on_timeout.is_some()
-                && ctx.node.waiting.reason(parked.ticket) == Some(Reason::Keys)
+                && matches!(
+                    ctx.node.waiting.reason(parked.ticket),
+                    Some(Reason::Keys | Reason::Acks)
+                )
         });
     let Some(key) = target.filter(|_| waits) else {
         ctx.reply.int(0);

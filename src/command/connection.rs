@@ -253,7 +253,7 @@ fn hello(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     ctx.reply.bulk(b"role");
     ctx.reply.bulk(match ctx.node.role {
         Role::Primary => b"master",
-        Role::Replica => b"replica",
+        Role::Promoting | Role::Replica => b"replica",
     });
     ctx.reply.bulk(b"modules");
     ctx.reply.array(0);

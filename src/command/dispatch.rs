@@ -165,7 +165,9 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
     let mut reply = node.take_reply(proto);
     match parked.on_timeout {
         Some(super::halt::OnTimeout::Null) => reply.null(),
-        Some(super::halt::OnTimeout::Count(count)) => reply.int(count),
+        Some(super::halt::OnTimeout::Acknowledged) => {
+            reply.count(node.acknowledged_count(key).unwrap_or(0));
+        }
         Some(super::halt::OnTimeout::NullArray) | None => reply.null_array(),
     }
     let args = parked.args.as_args();
@@ -340,6 +342,12 @@ fn run(
         leave_list(node, key, parked);
         node.list_input(key);
     }
+    if node.view.has_written_since(mark) {
+        let group = node.view.newest_group();
+        if let Some(client) = node.clients.get_mut(key) {
+            client.last_write = group;
+        }
+    }
     let group = node.view.dependency();
     node.deliver_noted(key, group);
     node.apply_changes(group);
@@ -480,6 +488,26 @@ fn wait_for(
                 request,
             }));
         }
+        Wait::Acks { timeout_ms } => {
+            node.noted.clear();
+            if parked.on_timeout.is_none() {
+                parked.on_timeout = Some(super::halt::OnTimeout::Acknowledged);
+                parked.deadline =
+                    timeout_ms.map(|ms| node.now().checked_add(ms).unwrap_or(MonoMs(u64::MAX)));
+            }
+            node.replication.wants_acks = true;
+            park(node, key, parked, ticket, Reason::Acks);
+        }
+        Wait::Psync { id, next } => {
+            node.noted.clear();
+            let ticket = park(node, key, parked, ticket, Reason::Link);
+            node.requests.push(Request::JudgePsync {
+                client: key,
+                ticket,
+                id,
+                next,
+            });
+        }
         Wait::Shutdown => {
             node.noted.clear();
             park(node, key, parked, ticket, Reason::Shutdown);
@@ -535,8 +563,8 @@ fn park(
 /// themselves.
 fn may_be_long(reason: Reason) -> bool {
     match reason {
-        Reason::Paused | Reason::Keys | Reason::Shutdown => true,
-        Reason::Worker | Reason::Counts | Reason::Stalled => false,
+        Reason::Paused | Reason::Keys | Reason::Shutdown | Reason::Acks => true,
+        Reason::Worker | Reason::Counts | Reason::Stalled | Reason::Role | Reason::Link => false,
     }
 }
 

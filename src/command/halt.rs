@@ -2,7 +2,9 @@
 //! is evaluated again from the start when the reason is over.
 
 use crate::error::ReplyError;
+use crate::storage::replication_id::ReplicationId;
 use crate::storage::scan::ScanRequest;
+use crate::storage::seq::Seq;
 
 /// What a handler returns: done (its reply is written), or why not.
 pub type Run<T = ()> = Result<T, Halt>;
@@ -27,6 +29,13 @@ pub enum Wait {
     KeyCount,
     /// The server has left, or stays after all.
     Shutdown,
+    /// Replicas have acknowledged (WAIT), or so many milliseconds have passed.
+    Acks { timeout_ms: Option<u64> },
+    /// The log has been looked at for a replica that wants to go on with `next`.
+    Psync {
+        id: Option<ReplicationId>,
+        next: Seq,
+    },
 }
 
 /// A wait for keys with an end.
@@ -47,8 +56,8 @@ pub enum OnTimeout {
     NullArray,
     /// BLMOVE, BRPOPLPUSH: a null bulk string.
     Null,
-    /// WAIT: how many replicas had acknowledged by then.
-    Count(i64),
+    /// WAIT: how many replicas have acknowledged by then.
+    Acknowledged,
 }
 
 impl From<ReplyError> for Halt {

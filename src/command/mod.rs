@@ -17,6 +17,7 @@ pub mod info;
 pub mod introspection;
 pub mod keyspace;
 pub mod latency;
+pub mod links;
 pub mod list;
 pub mod members;
 pub mod memory;

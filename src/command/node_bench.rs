@@ -46,7 +46,7 @@ impl NodeBench {
             ..Process::default()
         };
         let shared = Box::new(Shared(Rc::clone(&clock)));
-        let node = Node::new(config, rocks, shared, process, 1);
+        let node = Node::new(config, rocks, None, shared, process, 1);
         let mut bench = NodeBench {
             node,
             clock,

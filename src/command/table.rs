@@ -15,6 +15,7 @@ pub static FAMILIES: &[&[Spec]] = &[
     super::server::SPECS,
     super::absent::SPECS,
     super::introspection::SPECS,
+    super::links::SPECS,
     super::replication::SPECS,
     super::keyspace::SPECS,
     super::sort::SPECS,

@@ -11,6 +11,7 @@ use crate::resp::{OwnedArgs, Proto, Reply};
 use crate::storage::counting;
 use crate::storage::keys::{DbIndex, KeyCodec};
 use crate::storage::options::OpenOptions;
+use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::{Rocks, WriteMode};
 use crate::storage::scan::{self, Pinned, PinnedScan, ScanRequest};
 use crate::storage::store::{Changes, EventClass, Store};
@@ -46,7 +47,11 @@ impl Bench {
         let rocks = Rocks::open(&OpenOptions::new(dir.path())).expect("an empty database");
         Bench {
             // No cache, so that reads really go to the record and the database.
-            view: View::new(rocks, "ABCDEFGHI0123456", 0),
+            view: View::new(
+                rocks,
+                ReplicationId::from_bytes(b"ABCDEFGHI0123456").expect("an id"),
+                0,
+            ),
             changes: Changes {
                 wants_keys: true,
                 wants_events: EventClass(u16::MAX),

@@ -385,9 +385,9 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
         }
         Err(Halt::Wait(wait @ (Wait::Scan(_) | Wait::KeyCount))) => return Err(Halt::Wait(wait)),
         // A handler that may not block does not ask to wait for keys, and SHUTDOWN is not queued.
-        Err(Halt::Wait(Wait::Keys(_) | Wait::Shutdown)) => {
-            ReplyError::fixed("ERR this command cannot wait inside a transaction")
-        }
+        Err(Halt::Wait(
+            Wait::Keys(_) | Wait::Shutdown | Wait::Acks { .. } | Wait::Psync { .. },
+        )) => ReplyError::fixed("ERR this command cannot wait inside a transaction"),
         Err(Halt::Error(error)) => error,
     };
     ctx.node.view.undo(mark);

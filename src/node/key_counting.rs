@@ -172,6 +172,7 @@ mod tests {
     use crate::storage::counting::DbCount;
     use crate::storage::keys::DbIndex;
     use crate::storage::options::OpenOptions;
+    use crate::storage::replication_id::ReplicationId;
     use crate::storage::rocks::Rocks;
 
     struct Fixture {
@@ -187,7 +188,11 @@ mod tests {
             let rocks = Rocks::open(&OpenOptions::new(dir.path())).expect("an empty database");
             Fixture {
                 counting: KeyCounting::default(),
-                view: View::new(rocks, "ABCDEFGHI0123456", 0),
+                view: View::new(
+                    rocks,
+                    ReplicationId::from_bytes(b"ABCDEFGHI0123456").expect("an id"),
+                    0,
+                ),
                 now_ms: 1000,
                 _dir: dir,
             }

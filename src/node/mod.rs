@@ -8,6 +8,7 @@ mod build;
 mod changes;
 mod delivery;
 pub mod key_counting;
+pub mod replication;
 mod requests;
 pub mod stats;
 
@@ -32,12 +33,17 @@ use crate::storage::seq::Seq;
 use crate::storage::store::Changes;
 use crate::storage::view::View;
 use key_counting::KeyCounting;
+use replication::Replication;
 use stats::Stats;
 
-/// What this node is. Only primaries exist so far; the role check of the gate reads it.
+/// What this node is: the role check of the gate reads it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
+    /// It accepts writes.
     Primary,
+    /// It was told to become a primary: writes wait until it is one.
+    Promoting,
+    /// It follows another node.
     Replica,
 }
 
@@ -54,8 +60,7 @@ pub struct Node {
     pub role: Role,
     /// 40 hexadecimal digits, drawn at each start: how Sentinel tells restarts apart.
     pub run_id: String,
-    /// The id of this history of writes, 16 characters.
-    pub replication_id: String,
+    pub replication: Replication,
     pub view: View,
     pub codec: KeyCodec,
     /// The last committed sequence number.

@@ -128,7 +128,9 @@ impl Feeder {
     }
 
     fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<()> {
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run)?;
+        let thread = std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)?;
         self.threads.push(thread);
         Ok(())
     }

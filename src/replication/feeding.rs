@@ -465,20 +465,38 @@ mod tests {
     #[test]
     fn acknowledgements_are_news_once_and_never_beyond_what_was_sent() {
         let (mut feeding, gauge) = attached(10, 11, true);
-        let ack =
-            |seq: u64| format!("*3\r\n$8\r\nreplconf\r\n$3\r\nack\r\n${}\r\n{seq}\r\n", seq.to_string().len());
+        let ack = |seq: u64| {
+            format!(
+                "*3\r\n$8\r\nreplconf\r\n$3\r\nack\r\n${}\r\n{seq}\r\n",
+                seq.to_string().len()
+            )
+        };
         assert_eq!(gauge.acknowledged(), None);
-        assert_eq!(feeding.received(ID, ack(10).as_bytes(), MonoMs(1)), Ok(Some(Seq::new(10))));
-        assert_eq!(feeding.received(ID, ack(10).as_bytes(), MonoMs(1)), Ok(None));
-        assert_eq!((gauge.acknowledged(), gauge.acknowledgements()), (Some(Seq::new(10)), 2));
+        assert_eq!(
+            feeding.received(ID, ack(10).as_bytes(), MonoMs(1)),
+            Ok(Some(Seq::new(10)))
+        );
+        assert_eq!(
+            feeding.received(ID, ack(10).as_bytes(), MonoMs(1)),
+            Ok(None)
+        );
+        assert_eq!(
+            (gauge.acknowledged(), gauge.acknowledgements()),
+            (Some(Seq::new(10)), 2)
+        );
         feeding.committed(record(11, 1));
-        assert!(feeding.received(ID, ack(11).as_bytes(), MonoMs(1)).is_err(), "not sent yet");
+        assert!(
+            feeding.received(ID, ack(11).as_bytes(), MonoMs(1)).is_err(),
+            "not sent yet"
+        );
         assert!(feeding.received(ID, b"*1\r\n$-5\r\n", MonoMs(1)).is_err());
     }
 
     #[test]
     fn silent_links_get_keep_alives_and_silent_stillpoints_are_given_up() {
-        for (has_extras, keep_alive) in [(true, &b"+status 10 -\r\n"[..]), (false, b"$4\r\nping\r\n")] {
+        for (has_extras, keep_alive) in
+            [(true, &b"+status 10 -\r\n"[..]), (false, b"$4\r\nping\r\n")]
+        {
             let (mut feeding, _) = attached(10, 11, has_extras);
             assert!(feeding.tick(MonoMs(999), 3000, None).is_empty());
             assert_eq!(feeding.sendable(ID), b"");
@@ -488,7 +506,11 @@ mod tests {
             assert_eq!(feeding.tick(MonoMs(4001), 3000, None), [ID]);
             feeding.sent(ID, keep_alive.len(), MonoMs(4001));
             let silent = feeding.tick(MonoMs(4002), 3000, None);
-            assert_eq!(silent.is_empty(), !has_extras, "a Kvrocks need not say anything");
+            assert_eq!(
+                silent.is_empty(),
+                !has_extras,
+                "a Kvrocks need not say anything"
+            );
         }
     }
 
@@ -499,7 +521,9 @@ mod tests {
         feeding.ask_for_acks();
         feeding.message(&message.0, &message.1);
         assert_eq!(feeding.sendable(ID), b"");
-        feeding.received(ID, b"replconf ack 9\r\n", MonoMs(1)).unwrap();
+        feeding
+            .received(ID, b"replconf ack 9\r\n", MonoMs(1))
+            .unwrap();
         feeding.ask_for_acks();
         assert_eq!(feeding.sendable(ID), b"$7\r\n_getack\r\n");
         let (mut feeding, _) = attached(10, 11, true);

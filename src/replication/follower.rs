@@ -39,6 +39,8 @@ pub enum ToFollower {
     Position(Position),
     /// The copy that was fetched is this node's database now, or why it is not.
     Copied(Result<(), String>),
+    /// What was given to the loop and is not committed is lost: begin anew.
+    Restart,
     /// The configuration has changed.
     Settings(LinkSettings),
     /// End; [`FollowerEvent::Stopped`] is the last event.
@@ -298,6 +300,11 @@ impl Shell {
                 ToFollower::Position(position) => self.link.position(position, now),
                 ToFollower::Copied(Ok(())) => self.link.copied(now),
                 ToFollower::Copied(Err(text)) => self.link.copy_failed(&text, now),
+                ToFollower::Restart => {
+                    self.gauge.in_flight_bytes.store(0, Ordering::Release);
+                    self.link
+                        .bad_stream("a write to this node's disk has failed", now);
+                }
                 ToFollower::Settings(settings) => self.link.set_settings(settings, now),
                 ToFollower::Stop => return false,
             }
@@ -410,10 +417,9 @@ impl Shell {
             if !connection.is_readable {
                 return;
             }
-            let missing = connection
-                .streaming
-                .as_ref()
-                .map_or(0, |streaming| streaming.frames.missing(connection.arrived.len()));
+            let missing = connection.streaming.as_ref().map_or(0, |streaming| {
+                streaming.frames.missing(connection.arrived.len())
+            });
             let room = READ_BYTES.max(missing.min(1 << 20));
             let before = connection.arrived.len();
             connection.arrived.resize(before + room, 0);

@@ -35,8 +35,8 @@
 pub mod acks;
 pub mod feeder;
 pub mod feeding;
-pub mod follower;
 pub mod files;
+pub mod follower;
 pub mod frames;
 pub mod handshake;
 pub mod history;

@@ -89,6 +89,8 @@ impl Server {
         self.search_expired();
         self.look_at_disk_in_time();
         self.save_durable();
+        self.look_at_gauges();
+        self.look_at_link();
         // Those who wait for a count do not wait for ever, whatever the workers have to do.
         if self.node.waiting.count(Reason::Counts) > 0 {
             self.node.waiting.release(Reason::Counts);

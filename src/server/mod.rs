@@ -7,11 +7,13 @@ mod cron;
 mod durable;
 mod engine_options;
 mod events;
+mod feeding;
 mod input;
 mod listening;
 mod open_files;
 mod output;
 mod reopen;
+mod roles;
 mod settings;
 mod signals;
 mod start;
@@ -65,8 +67,8 @@ pub struct Server {
     log: Log,
     supervisor: Supervisor,
     durable: durable::Durable,
-    /// The durable state is newer than its file.
-    durable_changed: bool,
+    feeding: feeding::Feeding,
+    following: roles::Following,
     /// Set when the process is to end, with its exit status.
     exit: Option<i32>,
 }

@@ -5,7 +5,7 @@ use super::durable::Durable;
 use super::engine_options::open_options;
 use super::settings::Outside;
 use super::workers::Workers;
-use super::{Server, listening, open_files, signals};
+use super::{Server, feeding, listening, open_files, signals};
 use crate::clock::SystemClock;
 use crate::command::rename::Renames;
 use crate::config::Config;
@@ -67,7 +67,6 @@ impl Server {
         }
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
         durable.accept_loss(rocks.last_seq());
-        durable.begin(&config)?;
         let reactor =
             Reactor::new().map_err(|error| failure(EXIT_START, format!("cannot poll: {error}")))?;
         let mailbox = reactor
@@ -75,6 +74,7 @@ impl Server {
             .map_err(|error| failure(EXIT_START, format!("cannot be woken: {error}")))?;
         listening::open(&config, reactor.listeners()).map_err(|text| failure(EXIT_START, text))?;
         let sender = mailbox.sender();
+        durable.begin(&config, &sender)?;
         signals::start(sender.clone())
             .map_err(|error| failure(EXIT_START, format!("no signals: {error}")))?;
         let workers = Workers::start(config.workers as usize, &sender)
@@ -95,7 +95,9 @@ impl Server {
             ..Process::current()
         };
         let clock = Box::new(SystemClock::new());
-        let mut node = Node::new(config, rocks.clone(), clock, process, seed());
+        let last_record =
+            feeding::last_record_id(&rocks).map_err(|text| failure(EXIT_STORAGE, text))?;
+        let mut node = Node::new(config, rocks.clone(), last_record, clock, process, seed());
         node.renames =
             Renames::new(&node.config.rename_commands).map_err(|text| failure(EXIT_START, text))?;
         node.synced_seq = durable.state.synced_seq;
@@ -130,10 +132,12 @@ impl Server {
             log,
             supervisor,
             durable,
-            durable_changed: false,
+            feeding: Default::default(),
+            following: Default::default(),
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
+        server.resume_role();
         server.write_pidfile()?;
         for local in server.reactor.listeners().locals() {
             log::info!("Ready to accept connections on {local}");
@@ -157,6 +161,8 @@ impl Server {
         {
             committer.submit(group);
         }
+        self.stop_following();
+        self.feeding.stop();
         let synced = self.committer.take().map(|committer| committer.shutdown());
         self.workers.stop();
         // In the log by now: the commit path drains before it ends.

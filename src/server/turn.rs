@@ -88,6 +88,7 @@ impl Server {
     }
 
     fn take_mailbox(&mut self) {
+        self.look_at_gauges();
         for _ in 0..MAILBOX_EVENTS_PER_TURN_MAX {
             let Some(event) = self.mailbox.take() else {
                 return;
@@ -128,6 +129,10 @@ impl Server {
             LoopEvent::Disk(look) => self.disk_seen(look),
             LoopEvent::Compacted => log::info!("the compaction asked for has ended"),
             LoopEvent::Reopened(result) => self.reopened(result),
+            LoopEvent::Judged(judged) => self.judged(judged),
+            LoopEvent::Feeder(event) => self.feeder_event(event),
+            LoopEvent::Follower(event) => self.follower_event(event),
+            LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
         }
     }
@@ -166,8 +171,18 @@ impl Server {
                 Request::ConfigChanged(names) => self.config_changed(&names),
                 Request::Exit(status) => self.exit = Some(status),
                 Request::Compact => self.start_compaction(),
+                Request::RoleChanged => {}
+                Request::JudgePsync {
+                    client,
+                    ticket,
+                    id,
+                    next,
+                } => self.judge_psync(client, ticket, id, next),
             }
         }
+        self.apply_received();
+        self.step_role_change();
+        self.await_acks();
         self.count_keys_if_due();
     }
 

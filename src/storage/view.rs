@@ -14,7 +14,9 @@ use super::cf::Cf;
 use super::commit::{Group, GroupId};
 use super::edges::Edges;
 use super::hot::HotCache;
+use super::received::{Family, Op, ReceivedBatch};
 use super::record::{Found, Record, Savepoint};
+use super::replication_id::ReplicationId;
 use super::rocks::Rocks;
 use super::scan::{PinnedScan, Scan, ScanRequest};
 use super::seq::Seq;
@@ -37,6 +39,8 @@ pub struct View {
     pub(super) edges: Edges,
     pub(super) open: Record,
     open_id: GroupId,
+    /// Ids behind the open one that were given out as barriers.
+    skipped_ids: u64,
     /// Closed records on their way to the disk, oldest first.
     pub(super) handed: VecDeque<(GroupId, Record)>,
     committed: GroupId,
@@ -58,8 +62,7 @@ pub struct View {
 
 /// The replication id that ends every record.
 struct History {
-    /// Its 16 characters.
-    id: String,
+    id: ReplicationId,
     /// Whether a record has put the id into the database already: the first one of a history does, none does it alone.
     announced: bool,
 }
@@ -71,8 +74,8 @@ pub struct Mark {
 }
 
 impl View {
-    /// A view of `rocks` whose first record begins the history `replication_id` (16 characters).
-    pub fn new(rocks: Rocks, replication_id: &str, cache_bytes_max: usize) -> View {
+    /// A view of `rocks` whose first record begins the history `replication_id`.
+    pub fn new(rocks: Rocks, replication_id: ReplicationId, cache_bytes_max: usize) -> View {
         View {
             next_seq: rocks.last_seq().next(),
             rocks: Some(rocks),
@@ -81,11 +84,12 @@ impl View {
             edges: Edges::default(),
             open: Record::default(),
             open_id: GroupId(1),
+            skipped_ids: 0,
             handed: VecDeque::new(),
             committed: GroupId(0),
             consulted: GroupId(0),
             history: History {
-                id: replication_id.to_owned(),
+                id: replication_id,
                 announced: false,
             },
             last_version: 0,
@@ -395,15 +399,13 @@ impl View {
             self.open.clear();
             return None;
         }
-        let (mut record, count) = self.open.encode(&self.history.id, !self.history.announced);
+        let (mut record, count) = self
+            .open
+            .encode(self.history.id.as_str(), !self.history.announced);
         // RocksDB gives it this number; replicas are sent the record with it.
         record[..8].copy_from_slice(&self.next_seq.get().to_le_bytes());
         self.history.announced = true;
-        let id = self.open_id;
-        self.open_id = GroupId(id.0 + 1);
-        let next = self.spare.pop().unwrap_or_default();
-        self.handed
-            .push_back((id, std::mem::replace(&mut self.open, next)));
+        let id = self.hand_over();
         let first = self.next_seq;
         self.next_seq = first.after_batch(count);
         Some(Group {
@@ -412,6 +414,81 @@ impl View {
             record: record.into(),
             count,
         })
+    }
+
+    /// Begins a history: the next record of this node's own announces this id, and each ends in it.
+    pub fn begin_history(&mut self, id: ReplicationId) {
+        self.history = History {
+            id,
+            announced: false,
+        };
+    }
+
+    /// Takes a primary's batch in as if it were written here: it is read from now on, and committed unchanged, as a record of its
+    /// own. The group must be submitted, in order. Nothing of this node's own may be open.
+    pub fn apply_received(&mut self, batch: &ReceivedBatch) -> Group {
+        assert!(
+            !self.open.has_changes(),
+            "a replica writes nothing of its own"
+        );
+        self.open.clear();
+        for op in batch.ops() {
+            match op {
+                Op::Put {
+                    family: Family::Known(cf),
+                    key,
+                    value,
+                } => self.put(cf, key, value),
+                Op::Delete {
+                    family: Family::Known(cf),
+                    key,
+                } => self.delete(cf, key),
+                Op::DeleteRange {
+                    family: Family::Known(cf),
+                    from,
+                    to,
+                } => self.delete_range(cf, from, to),
+                // What only a newer Kvrocks reads is stored with the rest, and read by nobody here.
+                Op::Put { .. } | Op::Delete { .. } | Op::DeleteRange { .. } | Op::LogData(_) => {}
+            }
+        }
+        let first = self.next_seq;
+        let record = if batch.first_seq() == first {
+            batch.bytes().clone()
+        } else {
+            let mut bytes = batch.bytes().to_vec();
+            bytes[..8].copy_from_slice(&first.get().to_le_bytes());
+            bytes.into()
+        };
+        self.next_seq = first.after_batch(batch.count());
+        let id = self.hand_over();
+        Group {
+            id,
+            first,
+            record,
+            count: batch.count(),
+        }
+    }
+
+    /// A group that holds nothing and is committed by whoever asked for it ([`View::committed`]): replies that depend on it leave
+    /// then, and not before. No later group may be committed in between.
+    pub fn barrier(&mut self) -> GroupId {
+        self.skipped_ids += 1;
+        GroupId(self.open_id.0 + self.skipped_ids)
+    }
+
+    /// The next update to be numbered.
+    pub fn next_seq(&self) -> Seq {
+        self.next_seq
+    }
+
+    fn hand_over(&mut self) -> GroupId {
+        let id = self.open_id;
+        self.open_id = GroupId(id.0 + 1 + std::mem::take(&mut self.skipped_ids));
+        let next = self.spare.pop().unwrap_or_default();
+        self.handed
+            .push_back((id, std::mem::replace(&mut self.open, next)));
+        id
     }
 
     /// Everything up to `group` is in the WAL.
@@ -452,8 +529,8 @@ impl View {
         self.handed.clear();
         self.open.clear();
         // Who depended on these groups is told or closed in this turn: no later reply may wait for them.
-        self.committed = self.open_id;
-        self.open_id = GroupId(self.open_id.0 + 1);
+        self.committed = GroupId(self.open_id.0 + std::mem::take(&mut self.skipped_ids));
+        self.open_id = GroupId(self.committed.0 + 1);
         self.cache.clear();
         self.edges.clear();
         self.watched.lose_all();
