@@ -254,8 +254,9 @@ pub struct Extras {
 }
 
 impl Extras {
-    /// Reads the answer to [`Request::Extras`] (`+OK <version> <run id> ...`); `None` for anything else, a bare `+OK` included: the peer knows
-    /// nothing beyond Kvrocks's protocol. Words behind what is known here are a later version's, and skipped by it.
+    /// Reads the answer to [`Request::Extras`] (`+OK <version> <run id> ...`); `None` for anything else, a bare `+OK`
+    /// included: the peer knows nothing beyond Kvrocks's protocol. Words behind what is known here are a later version's,
+    /// and skipped by it.
     pub fn read_answer(line: &[u8]) -> Option<Extras> {
         let mut words = line.strip_prefix(b"+OK ")?.split(|byte| *byte == b' ');
         let version = parse_u64(words.next()?)?.min(EXTRAS_VERSION);
@@ -263,12 +264,14 @@ impl Extras {
         (version > 0 && !path.is_empty()).then_some(Extras { version, path })
     }
 
-    /// The line, without its end, that answers a replica which has asked with `version`. `path` begins with this node's own run id.
+    /// The line, without its end, that answers a replica which has asked with `version`. `path` begins with this node's own
+    /// run id.
     pub fn answer(version: u64, path: &[String]) -> String {
         format!("+OK {} {}", version.min(EXTRAS_VERSION), path.join(" "))
     }
 
-    /// Reads the words behind `replconf`, in pairs as Kvrocks has them: `stillpoint <version> run-id <id>`. `None` when they are not that.
+    /// Reads the words behind `replconf`, in pairs as Kvrocks has them: `stillpoint <version> run-id <id>`. `None` when they
+    /// are not that.
     pub fn read_request(options: &[&[u8]]) -> Option<Extras> {
         let [name, version, run_name, run_id] = options else {
             return None;
