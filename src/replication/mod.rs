@@ -3,8 +3,8 @@
 //!
 //! Nothing here uses a socket, a file, a clock, randomness or a lock; threads and the loop drive it. In reading order:
 //!
-//! 1. [`wire`]: what a replica sends to get a link, and what the answers mean. [`frames`]: what then travels on it, both
-//!    ways. [`files`]: the file list and the file bodies of a full copy.
+//! 1. [`wire`]: what a replica sends to get a link, and what the answers mean; [`requests`]: how a primary reads it.
+//!    [`frames`]: what then travels on it, both ways. [`files`]: the file list and the file bodies of a full copy.
 //! 2. [`history`]: the ids that name histories, and whether a peer may continue from where it stands.
 //! 3. [`handshake`]: the replica's side of a link, from connecting to streaming, copying or trying again. [`acks`]: when it
 //!    says what it has applied.
@@ -39,5 +39,6 @@ pub mod frames;
 pub mod handshake;
 pub mod history;
 pub mod progress;
+pub mod requests;
 pub mod ring;
 pub mod wire;

@@ -244,7 +244,7 @@ fn common_of(error: &[u8]) -> Option<Seq> {
     (number <= Seq::MAX.get()).then_some(Seq::new(number))
 }
 
-/// What another Stillpoint has said about itself, in `replconf stillpoint` or in the answer to it.
+/// What another Stillpoint has said about itself, in `replconf stillpoint` ([`super::requests`]) or in the answer to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Extras {
     /// What both sides do.
@@ -269,21 +269,6 @@ impl Extras {
     pub fn answer(version: u64, path: &[String]) -> String {
         format!("+OK {} {}", version.min(EXTRAS_VERSION), path.join(" "))
     }
-
-    /// Reads the words behind `replconf`, in pairs as Kvrocks has them: `stillpoint <version> run-id <id>`. `None` when they
-    /// are not that.
-    pub fn read_request(options: &[&[u8]]) -> Option<Extras> {
-        let [name, version, run_name, run_id] = options else {
-            return None;
-        };
-        let is_ours =
-            name.eq_ignore_ascii_case(b"stillpoint") && run_name.eq_ignore_ascii_case(b"run-id");
-        let version = parse_u64(version)?.min(EXTRAS_VERSION);
-        (is_ours && version > 0).then_some(Extras {
-            version,
-            path: vec![read_run_id(run_id)?],
-        })
-    }
 }
 
 /// Run ids, at most as many as a chain may be long.
@@ -295,7 +280,8 @@ pub(super) fn read_path<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Vec
     (path.len() <= CHAIN_NODES_MAX).then_some(path)
 }
 
-fn read_run_id(word: &[u8]) -> Option<String> {
+/// A run id: forty hexadecimal digits.
+pub(super) fn read_run_id(word: &[u8]) -> Option<String> {
     let is_id = word.len() == RUN_ID_DIGITS && word.iter().all(u8::is_ascii_hexdigit);
     is_id.then(|| String::from_utf8_lossy(word).into_owned())
 }
