@@ -121,7 +121,7 @@ mod tests {
     use crate::replication::wire::Request;
     use proptest::prelude::*;
 
-    fn words<'a>(line: &'a str) -> Vec<&'a [u8]> {
+    fn words(line: &str) -> Vec<&[u8]> {
         line.split_ascii_whitespace().map(str::as_bytes).collect()
     }
 
