@@ -437,4 +437,6 @@ impl<'a> Walk<'a> {
 }
 
 #[cfg(test)]
+mod engine_tests;
+#[cfg(test)]
 mod tests;
