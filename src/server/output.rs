@@ -5,7 +5,8 @@ use super::input::{key_of, token_of};
 use crate::client::{ClientKey, Flag, OutputClass};
 use crate::reactor::WriteOutcome;
 
-/// Bytes of output that no limit counts: in Redis they lie in the client's own reply buffer (`PROTO_REPLY_CHUNK_BYTES`).
+/// Up to so many bytes of output no limit is exceeded: in Redis they lie in the client's own reply buffer
+/// (`PROTO_REPLY_CHUNK_BYTES`). Above, Redis counts what it has allocated for the rest, here all counts.
 const OUTPUT_BYTES_FREE: usize = 16 * 1024;
 
 impl Server {
@@ -86,10 +87,10 @@ impl Server {
             OutputClass::Replica => limits.replica,
             OutputClass::Pubsub => limits.pubsub,
         };
-        let pending = client
-            .output
-            .pending_bytes()
-            .saturating_sub(OUTPUT_BYTES_FREE) as u64;
+        let pending = match client.output.pending_bytes() {
+            0..=OUTPUT_BYTES_FREE => 0,
+            bytes => bytes as u64,
+        };
         let above_hard = limit.hard_bytes != 0 && pending > limit.hard_bytes;
         if limit.soft_bytes != 0 && pending > limit.soft_bytes {
             client.soft_limit_since.get_or_insert(now);

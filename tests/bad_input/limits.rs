@@ -111,7 +111,7 @@ fn replies_above_the_output_limit_are_not_sent() {
     let server = Server::start();
     server.expect_log("output");
     let (mut witness, mut admin) = (Witness::of(&server), server.connect());
-    for (key, len) in [("large", 150_000), ("less", 110_000)] {
+    for (key, len) in [("large", 150_000), ("less", 90_000), ("little", 15_000)] {
         admin.cmd(&[b"SET".to_vec(), key.into(), vec![b'v'; len]]);
     }
     set_output_limit(&mut admin, "normal 100000 0 0");
@@ -133,8 +133,11 @@ fn replies_above_the_output_limit_are_not_sent() {
         Value::bulks(&["1", "2"]),
         "what was executed stays"
     );
-    // The first 16 KiB of a client's replies do not count.
-    assert_eq!(server.connect().call("GET less").text().len(), 110_000);
+    // What is below the limit is sent, and 16 KiB are, whatever the limit.
+    let mut modest = server.connect();
+    assert_eq!(modest.call("GET less").text().len(), 90_000);
+    set_output_limit(&mut admin, "normal 1000 0 0");
+    assert_eq!(modest.call("GET little").text().len(), 15_000);
     witness.is_well();
 }
 
