@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::input::Input;
 use super::output::Output;
 use super::transaction::{Transaction, Watch};
 use super::waiting::Ticket;
@@ -12,7 +13,6 @@ use crate::command::table::Command;
 use crate::node::key_counting::Ask;
 use crate::node::replication::LinkOptions;
 use crate::pubsub::Subscriptions;
-use crate::resp::parse::{ParseState, Span};
 use crate::resp::{OwnedArgs, Proto};
 use crate::storage::commit::GroupId;
 use crate::storage::keys::DbIndex;
@@ -119,15 +119,6 @@ pub enum State {
     #[default]
     Reading,
     Parked(Parked),
-}
-
-/// Bytes received and not executed yet.
-#[derive(Default, Debug)]
-pub struct Input {
-    pub buf: Vec<u8>,
-    pub parse: ParseState,
-    /// The arguments of a command that is not whole yet.
-    pub spans: Vec<Span>,
 }
 
 /// One connection's session.
@@ -333,6 +324,11 @@ impl Clients {
     /// The session at a place of the slab.
     pub fn at_slot(&self, slot: usize) -> Option<&Client> {
         self.slots.get(slot)?.as_ref()
+    }
+
+    /// The session at a place of the slab, to change.
+    pub fn at_slot_mut(&mut self, slot: usize) -> Option<&mut Client> {
+        self.slots.get_mut(slot)?.as_mut()
     }
 
     /// How many there are.

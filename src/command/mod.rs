@@ -4,6 +4,7 @@
 pub mod absent;
 pub mod account;
 pub mod client;
+mod client_line;
 pub mod cluster;
 pub mod connection;
 pub mod context;

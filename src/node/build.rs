@@ -50,6 +50,7 @@ impl Node {
             last_seq,
             synced_seq: None,
             clients: Default::default(),
+            reading: None,
             pause: Default::default(),
             waiting: Default::default(),
             watches: Default::default(),

@@ -17,7 +17,7 @@ pub use requests::{Request, ShutdownRequest, WorkerJob};
 
 use crate::client::transaction::Watches;
 use crate::client::waiting::Waiting;
-use crate::client::{ClientKey, Clients};
+use crate::client::{ClientKey, Clients, Reading};
 use crate::clock::{Clock, MonoMs, Turn};
 use crate::command::context::{DataSettings, EncodingThresholds, Rng};
 use crate::command::cursors::Cursors;
@@ -68,6 +68,8 @@ pub struct Node {
     /// The last update known to be on disk.
     pub synced_seq: Option<Seq>,
     pub clients: Clients,
+    /// The input whose commands are being executed, for CLIENT LIST.
+    pub reading: Option<Reading>,
     pub pause: Pause,
     pub waiting: Waiting,
     pub watches: Watches,
