@@ -39,10 +39,10 @@ pub const SPECS: &[Spec] = &[
 ];
 
 fn role(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
-    ctx.depend_on_all_writes();
+    let offset = ctx.newest_seq();
     ctx.reply.array(3);
     ctx.reply.bulk(b"master");
-    ctx.reply.int(ctx.node.last_seq.get() as i64);
+    ctx.reply.int(offset.get() as i64);
     ctx.reply.array(0);
     Ok(())
 }

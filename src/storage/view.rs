@@ -57,8 +57,8 @@ pub struct View {
 struct History {
     /// Its 16 characters.
     id: String,
-    /// Whether a record has put the id into the database already: the first one of a history does, none does it alone.
-    announced: bool,
+    /// The group whose record puts the id into the database, once there is one: the first of a history does, none does it alone.
+    announced_by: Option<GroupId>,
 }
 
 /// Where a command began: what it wrote and consulted since can be taken back.
@@ -82,7 +82,7 @@ impl View {
             consulted: GroupId(0),
             history: History {
                 id: replication_id.to_owned(),
-                announced: false,
+                announced_by: None,
             },
             last_version: 0,
             scans_may_wait: true,
@@ -390,9 +390,9 @@ impl View {
             self.open.clear();
             return None;
         }
-        let (record, count) = self.open.encode(&self.history.id, !self.history.announced);
-        self.history.announced = true;
         let id = self.open_id;
+        let announced_by = *self.history.announced_by.get_or_insert(id);
+        let (record, count) = self.open.encode(&self.history.id, announced_by == id);
         self.open_id = GroupId(id.0 + 1);
         let next = self.spare.pop().unwrap_or_default();
         self.handed
@@ -428,6 +428,17 @@ impl View {
         }
     }
 
+    /// Updates not committed yet: by how much the sequence is behind everything executed so far.
+    pub fn uncommitted_updates(&self) -> u64 {
+        let handed = self.handed.iter().map(|(_, record)| record.updates());
+        let changes: u64 = handed.chain([self.open.updates()]).map(u64::from).sum();
+        let is_announced = self
+            .history
+            .announced_by
+            .is_some_and(|id| id <= self.committed);
+        changes + u64::from(changes > 0 && !is_announced)
+    }
+
     /// Whether anything is not committed yet.
     pub fn has_uncommitted(&self) -> bool {
         !(self.handed.is_empty() && self.open.is_empty())
@@ -443,7 +454,7 @@ impl View {
         self.cache.clear();
         self.edges.clear();
         self.watched.lose_all();
-        self.history.announced = false;
+        self.history.announced_by = None;
     }
 
     // ---- inside ----

@@ -1,11 +1,12 @@
-//! INFO replication, of a primary without replicas. Nothing here waits for anything: it is what a controller polls.
+//! INFO replication, of a primary without replicas. The offset is that of everything executed before the
+//! command, whose reply leaves when it is committed; a commit that RocksDB holds up is not waited for: controllers poll this.
 
 use super::{Facts, Fields};
 use crate::node::Role;
 
 pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     let node = facts.node;
-    let last = node.last_seq.get();
+    let last = facts.seq.get();
     let role = match node.role {
         Role::Primary => "master",
         Role::Replica => "slave",
@@ -15,7 +16,7 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     fields.add("master_failover_state", "no-failover");
     fields.add("master_replid", long_id(&node.replication_id));
     fields.add("master_replid2", "0".repeat(LONG_ID_DIGITS));
-    // The last committed update: the offset of a Redis replication stream in tools' eyes.
+    // The last update executed: the offset of a Redis replication stream in tools' eyes.
     fields.add("master_repl_offset", last);
     fields.add("second_repl_offset", -1);
     // The write-ahead log serves instead of a backlog in memory.
