@@ -5,12 +5,9 @@ use super::context::ControlCtx;
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Flags, Spec};
 use crate::error::ReplyError;
-use crate::node::Role;
+use crate::replication::requests::{PsyncRequest, ReplicaOptions};
 use crate::replication::wire::Extras;
 use crate::resp::Args;
-use crate::storage::replication_id::ReplicationId;
-use crate::storage::seq::Seq;
-use crate::text::int::{parse_i64, parse_u64};
 
 /// The family.
 pub const SPECS: &[Spec] = &[
@@ -63,68 +60,38 @@ fn db_name(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
 }
 
 fn replconf(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
-    const UNKNOWN: ReplyError = ReplyError::fixed("ERR unknown option");
-    if args.len() < 3 || args.len().is_multiple_of(2) {
-        return Err(crate::error::wrong_arity("replconf").into());
-    }
-    let options: Vec<&[u8]> = (1..args.len()).map(|at| args.at(at)).collect();
+    // One that comes before the stream, or after it: nobody waits for it, and nobody waits for a reply.
     if args.is(1, "ack") {
-        // One that comes before the stream, or after it: nobody waits for it, and nobody waits for a reply.
         return Ok(());
     }
-    if args.is(1, "stillpoint") {
-        let extras = Extras::read_request(&options).ok_or(UNKNOWN)?;
-        let node = &mut *ctx.node;
-        let mut path = vec![node.run_id.clone()];
-        if let Some(followed) = &node.replication.followed {
-            path.extend(followed.path.iter().cloned());
-        }
-        let line = Extras::answer(extras.version, &path);
-        ctx.session().link.get_or_insert_default().run_id = extras.path.into_iter().next();
-        ctx.reply.raw(line.as_bytes());
-        ctx.reply.raw(b"\r\n");
-        return Ok(());
+    let words: Vec<&[u8]> = (1..args.len()).map(|at| args.at(at)).collect();
+    let options = ReplicaOptions::read(&words)?;
+    let mut path = vec![ctx.node.run_id.clone()];
+    if let Some(followed) = &ctx.node.replication.followed {
+        path.extend(followed.path.iter().cloned());
     }
-    let mut link = ctx.session().link.as_deref().cloned().unwrap_or_default();
-    for pair in options.chunks(2) {
-        let [name, value] = pair else { continue };
-        if name.eq_ignore_ascii_case(b"listening-port") {
-            let port = parse_i64(value).and_then(|port| u16::try_from(port).ok());
-            link.port = port
-                .filter(|&port| port != 0)
-                .ok_or(ReplyError::fixed("ERR listening-port should be number"))?;
-        } else if name.eq_ignore_ascii_case(b"ip-address") {
-            if value.is_empty() || value.iter().any(|&byte| byte <= b' ' || byte == b',') {
-                return Err(ReplyError::fixed("ERR ip-address should not be empty").into());
-            }
-            link.ip = Some(String::from_utf8_lossy(value).into_owned());
-        } else {
-            return Err(UNKNOWN.into());
+    let link = ctx.session().link.get_or_insert_default();
+    link.port = options.port.unwrap_or(link.port);
+    link.ip = options.ip.or(link.ip.take());
+    match options.extras {
+        None => ctx.reply.ok(),
+        Some(extras) => {
+            link.run_id = extras.path.into_iter().next();
+            let line = Extras::answer(extras.version, &path);
+            ctx.reply.raw(line.as_bytes());
+            ctx.reply.raw(b"\r\n");
         }
     }
-    ctx.session().link = Some(Box::new(link));
-    ctx.reply.ok();
     Ok(())
 }
 
 /// Answered when a worker has looked at the log: by the stream, or by an error.
 fn psync(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
-    const ID: ReplyError = ReplyError::fixed("ERR Wrong replication id length");
-    const NUMBER: ReplyError =
-        ReplyError::fixed("ERR value is not an unsigned long long or out of range");
-    const PROMOTING: ReplyError = ReplyError::fixed("LOADING this node changes its role");
-    if ctx.node.role == Role::Promoting || ctx.node.replication.change.is_some() {
-        return Err(PROMOTING.into());
+    const CHANGING: ReplyError = ReplyError::fixed("LOADING this node is changing its role");
+    let words: Vec<&[u8]> = (1..args.len()).map(|at| args.at(at)).collect();
+    let PsyncRequest { id, next } = PsyncRequest::read(&words)?;
+    if ctx.node.replication.change.is_some() {
+        return Err(CHANGING.into());
     }
-    let (id, number) = if args.len() == 3 {
-        if args.at(1).len() != 16 {
-            return Err(ID.into());
-        }
-        (ReplicationId::from_bytes(args.at(1)), args.at(2))
-    } else {
-        (None, args.at(1))
-    };
-    let next = parse_u64(number).filter(|&next| next <= Seq::MAX.get());
-    let next = Seq::new(next.ok_or(NUMBER)?);
     Err(Halt::Wait(Wait::Psync { id, next }))
 }

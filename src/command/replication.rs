@@ -41,9 +41,8 @@ pub const SPECS: &[Spec] = &[
 ];
 
 fn role(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
-    ctx.depend_on_all_writes();
+    let offset = ctx.newest_seq().get() as i64;
     let node = &*ctx.node;
-    let offset = node.last_seq.get() as i64;
     match &node.replication.followed {
         None => {
             let rows = node.replication.progress.rows(node.now());

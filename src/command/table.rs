@@ -13,6 +13,7 @@ pub static FAMILIES: &[&[Spec]] = &[
     super::transactions::SPECS,
     super::pubsub::SPECS,
     super::server::SPECS,
+    super::cluster::CONNECTION,
     super::absent::SPECS,
     super::introspection::SPECS,
     super::links::SPECS,

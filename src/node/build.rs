@@ -64,6 +64,7 @@ impl Node {
             read_refusal: None,
             disk_free_bytes: None,
             is_stalled: false,
+            is_commit_held_up: false,
             is_reopening: false,
             renames: Default::default(),
             active_expire: true,

@@ -86,6 +86,8 @@ pub struct Node {
     pub disk_free_bytes: Option<u64>,
     /// Writes must wait: too much is uncommitted.
     pub is_stalled: bool,
+    /// RocksDB slows down or stops writes: a commit may take long.
+    pub is_commit_held_up: bool,
     /// The database is closed for the moment: data commands must wait.
     pub is_reopening: bool,
     /// Why data cannot even be read now: the database is closed, and nobody knows for how long.

@@ -122,8 +122,14 @@ impl Server {
                 }
                 self.committed(up_to, seq);
             }
-            CommitEvent::Stalled { .. } => self.stalls.begin(self.node.turn.now()),
-            CommitEvent::Resumed => self.stalls.end(),
+            CommitEvent::Stalled { .. } => {
+                self.node.is_commit_held_up = true;
+                self.stalls.begin(self.node.turn.now());
+            }
+            CommitEvent::Resumed => {
+                self.node.is_commit_held_up = false;
+                self.stalls.end();
+            }
             CommitEvent::Failed { failure, .. } => self.commit_failed(Some(&failure)),
             CommitEvent::Synced { seq } => self.note_synced(seq),
             CommitEvent::SyncFailed { text } => {
@@ -182,6 +188,7 @@ impl Server {
         self.queued_since.clear();
         self.feeding.forget_uncommitted();
         self.forget_received();
+        self.node.is_commit_held_up = false;
         let reason = format!("a write to the disk failed: {text}");
         let error = ReplyError::new(format!("MISCONF Writes are refused: {reason}"));
         let mut line = Vec::new();

@@ -140,7 +140,9 @@ impl Server {
         server.resume_role();
         server.write_pidfile()?;
         for local in server.reactor.listeners().locals() {
-            log::info!("Ready to accept connections on {local}");
+            // A Unix socket has no port; INFO's and CLIENT LIST's form of its address has one.
+            let place = local.strip_suffix(":0").unwrap_or(&local);
+            log::info!("Ready to accept connections on {place}");
         }
         server.tell_supervisor(State::Ready);
         Ok(server)

@@ -477,11 +477,6 @@ impl View {
         GroupId(self.open_id.0 + self.skipped_ids)
     }
 
-    /// The next update to be numbered.
-    pub fn next_seq(&self) -> Seq {
-        self.next_seq
-    }
-
     fn hand_over(&mut self) -> GroupId {
         let id = self.open_id;
         self.open_id = GroupId(id.0 + 1 + std::mem::take(&mut self.skipped_ids));
@@ -517,6 +512,14 @@ impl View {
         } else {
             GroupId(self.open_id.0 - 1)
         }
+    }
+
+    /// The number of the last update executed, committed or not.
+    pub fn newest_seq(&self) -> Seq {
+        let updates = self.open.updates();
+        let announcement = u32::from(updates > 0 && !self.history.announced);
+        let end = self.next_seq.after_batch(updates + announcement);
+        Seq::new(end.get() - 1)
     }
 
     /// Whether anything is not committed yet.

@@ -175,8 +175,9 @@ fn entries_have_the_shape_of_redis() {
             ),
             (
                 "command docs ZCARD nope",
-                "*2 $5 zcard *8 $7 summary $41 Get the number of members in a sorted set \
-                 $5 since $5 1.2.0 $5 group $10 sorted-set $10 complexity $4 O(1)",
+                "*2 $5 zcard *10 $7 summary $41 Get the number of members in a sorted set \
+                 $5 since $5 1.2.0 $5 group $10 sorted-set $10 complexity $4 O(1) \
+                 $9 arguments *1 *4 $4 name $3 key $4 type $3 key",
             ),
             ("command docs nope", "*0"),
         ]);

@@ -1,5 +1,6 @@
-//! INFO replication: Redis 7.0's fields, and those of Kvrocks that its controller reads. Nothing here waits for anything: it is what a
-//! controller polls.
+//! INFO replication: Redis 7.0's fields, and those of Kvrocks that its controller reads. The offset is that of everything executed
+//! before the command, whose reply leaves when it is committed; a commit that RocksDB holds up is not waited for: controllers
+//! poll this.
 
 use super::{Facts, Fields};
 use crate::node::replication::Followed;
@@ -9,14 +10,14 @@ use crate::replication::handshake::LinkState;
 pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     let node = facts.node;
     let replication = &node.replication;
-    let last = node.last_seq.get();
+    let last = facts.seq.get();
     let role = match node.role {
         Role::Primary => "master",
         Role::Promoting | Role::Replica => "slave",
     };
     fields.add("role", role);
     if let Some(followed) = &replication.followed {
-        followed_primary(node, followed, fields);
+        followed_primary(node, followed, last, fields);
     }
     let rows = replication.progress.rows(node.now());
     fields.add("connected_slaves", rows.len());
@@ -32,7 +33,7 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     let history = &replication.history;
     fields.add("master_replid", history.master_replid());
     fields.add("master_replid2", history.master_replid2());
-    // The last committed update: the offset of a Redis replication stream in tools' eyes.
+    // The last update executed: the offset of a Redis replication stream in tools' eyes.
     fields.add("master_repl_offset", last);
     fields.add("second_repl_offset", history.second_repl_offset());
     // The write-ahead log serves instead of a backlog in memory.
@@ -48,8 +49,7 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     fields.add("replication_id", id.as_ref().map_or("", |id| id.as_str()));
 }
 
-fn followed_primary(node: &Node, followed: &Followed, fields: &mut Fields<'_>) {
-    let last = node.last_seq.get();
+fn followed_primary(node: &Node, followed: &Followed, last: u64, fields: &mut Fields<'_>) {
     let is_up = followed.is_up();
     fields.add("master_host", &followed.host);
     fields.add("master_port", followed.port);
