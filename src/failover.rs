@@ -3,7 +3,7 @@
 //! Pure: events and a time in, actions out; no socket, clock, disk or thread. The other side is
 //! [`crate::replication::takeover`], what they say to each other [`crate::replication::takeover::wire`]. [`machine`] is the state machine;
 //! [`request`] reads the command and checks whether it may begin; [`sentinel`] says when it may not; [`report`] is what INFO
-//! shows.
+//! shows; [`leave`] is the graceful shutdown, which may hand over first.
 //!
 //! ```text
 //!  Idle ──FAILOVER──▶ Syncing ──target acknowledged S──▶ Handing/Offered ──TAKEN──────────────▶ Idle, replica of the target
@@ -49,6 +49,7 @@
 //! | pending offer removed | no: after writes go on | without it the restart asks, and is told that the token is cancelled |
 //! | token cancelled, target | only where the switch fails | the old primary accepts writes because of it |
 
+pub mod leave;
 pub mod machine;
 pub mod report;
 pub mod request;

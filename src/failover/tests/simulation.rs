@@ -105,7 +105,11 @@ impl World {
             };
             Node {
                 is_up: true,
-                role: if is_primary { Role::Primary } else { Role::Replica },
+                role: if is_primary {
+                    Role::Primary
+                } else {
+                    Role::Replica
+                },
                 is_paused: false,
                 log: Vec::new(),
                 history: format!("h{index}"),
@@ -173,7 +177,10 @@ impl World {
                     node.is_paused = true;
                 }
                 Action::ReleasePause => {
-                    assert!(node.is_paused && node.role != Role::Between, "released while the role is open");
+                    assert!(
+                        node.is_paused && node.role != Role::Between,
+                        "released while the role is open"
+                    );
                     node.is_paused = false;
                 }
                 Action::RequestAcks | Action::Log(..) | Action::Answer { .. } => {}
@@ -183,7 +190,8 @@ impl World {
                         Durable::Primary => (true, None),
                         Durable::ReplicaOf(_) => (false, None),
                     };
-                    node.writes.push_back((Owner::Failover(attempt), node.memory.clone()));
+                    node.writes
+                        .push_back((Owner::Failover(attempt), node.memory.clone()));
                 }
                 Action::Connect { link, .. } => {
                     let fresh = Link {
@@ -199,17 +207,25 @@ impl World {
                         assert_eq!(pending.token, offer.token);
                         assert!(node.role == Role::Between);
                     }
-                    let link = self.links.get_mut(&(index, link)).expect("a link that it opened");
+                    let link = self
+                        .links
+                        .get_mut(&(index, link))
+                        .expect("a link that it opened");
                     link.requests.push_back(request);
                 }
                 Action::Close { link } => {
-                    // What is on its way may still arrive; answers do not.
-                    let link = self.links.get_mut(&(index, link)).expect("a link that it opened");
+                    // What is on its way may still arrive, answers too.
+                    let link = self
+                        .links
+                        .get_mut(&(index, link))
+                        .expect("a link that it opened");
                     (link.is_open, link.is_opening) = (false, false);
-                    link.answers.clear();
                 }
                 Action::StopBeingPrimary { seq } => {
-                    assert!(seq.is_none_or(|seq| seq.get() == node.log.len() as u64), "written after the drain");
+                    assert!(
+                        seq.is_none_or(|seq| seq.get() == node.log.len() as u64),
+                        "written after the drain"
+                    );
                     node.role = Role::Between;
                 }
                 Action::ResumePrimary { new_history } => {
@@ -244,11 +260,15 @@ impl World {
                     } else if node.role == Role::Replica {
                         node.memory.is_primary = false;
                     }
-                    node.writes.push_back((Owner::Takeover(attempt), node.memory.clone()));
+                    node.writes
+                        .push_back((Owner::Takeover(attempt), node.memory.clone()));
                 }
                 takeover::Action::Promote { offer } => {
                     assert!(node.disk.is_primary, "promoted before it is on disk");
-                    assert!(!self.cancelled.contains(&offer.token.to_string()), "a cancelled token was honored");
+                    assert!(
+                        !self.cancelled.contains(&offer.token.to_string()),
+                        "a cancelled token was honored"
+                    );
                     self.names += 1;
                     node.role = Role::Primary;
                     node.history = format!("h{}", self.names);
@@ -256,7 +276,9 @@ impl World {
                     let actions = node.takeover.promoted(seq);
                     self.run_target(index, actions);
                 }
-                takeover::Action::Answer { asker, answer } => self.send_answer(index, asker, answer),
+                takeover::Action::Answer { asker, answer } => {
+                    self.send_answer(index, asker, answer)
+                }
                 takeover::Action::Log(..) => {}
             }
         }
@@ -302,7 +324,11 @@ impl World {
             }
         };
         for action in &actions {
-            if let takeover::Action::Answer { answer: Answer::Cancelled | Answer::Refused(_), .. } = action {
+            if let takeover::Action::Answer {
+                answer: Answer::Cancelled | Answer::Refused(_),
+                ..
+            } = action
+            {
                 self.note_cancelled(index);
             }
         }
@@ -331,7 +357,10 @@ impl World {
             return;
         }
         let primary = &self.nodes[1 - replica];
-        let (log, id) = (primary.log.clone(), (primary.run_id, primary.history.clone()));
+        let (log, id) = (
+            primary.log.clone(),
+            (primary.run_id, primary.history.clone()),
+        );
         let node = &mut self.nodes[replica];
         if !log.starts_with(&node.log) {
             node.log.clear();
@@ -355,13 +384,28 @@ impl World {
         let to = Some((address(other).host.into_bytes(), 6379));
         let options = match kind % 4 {
             0 => Options::default(),
-            1 => Options { to, ..Options::default() },
-            2 => Options { to, timeout_ms: Some(300), force: false },
-            _ => Options { to, timeout_ms: Some(300), force: true },
+            1 => Options {
+                to,
+                ..Options::default()
+            },
+            2 => Options {
+                to,
+                timeout_ms: Some(300),
+                force: false,
+            },
+            _ => Options {
+                to,
+                timeout_ms: Some(300),
+                force: true,
+            },
         };
         let facts = Facts {
             is_replica: self.nodes[index].role == Role::Replica,
-            replicas: self.follows(other).then(|| self.replica_facts(other)).into_iter().collect(),
+            replicas: self
+                .follows(other)
+                .then(|| self.replica_facts(other))
+                .into_iter()
+                .collect(),
             hello_subscribers: 0,
         };
         let terms = Terms {
@@ -369,7 +413,10 @@ impl World {
             from: address(index),
         };
         let now = self.now();
-        if let Ok(actions) = self.nodes[index].failover.begin(&options, &facts, 2000, terms, &now) {
+        if let Ok(actions) = self.nodes[index]
+            .failover
+            .begin(&options, &facts, 2000, terms, &now)
+        {
             self.trouble.forced |= options.force;
             self.run(index, actions);
         }
@@ -387,8 +434,14 @@ impl World {
 
     /// Lets the `pick`th link go on in one direction. `mode`: deliver, repeat, lose.
     fn deliver(&mut self, pick: u8, mode: u8) {
-        let busy = |link: &Link| link.is_opening || !link.requests.is_empty() || !link.answers.is_empty();
-        let keys: Vec<(usize, LinkId)> = self.links.iter().filter(|(_, link)| busy(link)).map(|(&key, _)| key).collect();
+        let busy =
+            |link: &Link| link.is_opening || !link.requests.is_empty() || !link.answers.is_empty();
+        let keys: Vec<(usize, LinkId)> = self
+            .links
+            .iter()
+            .filter(|(_, link)| busy(link))
+            .map(|(&key, _)| key)
+            .collect();
         if keys.is_empty() {
             return;
         }
@@ -406,14 +459,24 @@ impl World {
             self.run(from, actions);
             return;
         }
-        let take = |queue: &mut VecDeque<Request>| if mode == 1 { queue.front().cloned() } else { queue.pop_front() };
+        let take = |queue: &mut VecDeque<Request>| {
+            if mode == 1 {
+                queue.front().cloned()
+            } else {
+                queue.pop_front()
+            }
+        };
         if let Some(request) = take(&mut link.requests) {
             if mode != 2 {
                 self.arrive(from, id, request);
             }
             return;
         }
-        let answer = if mode == 1 { link.answers.front().cloned() } else { link.answers.pop_front() };
+        let answer = if mode == 1 {
+            link.answers.front().cloned()
+        } else {
+            link.answers.pop_front()
+        };
         if let Some(answer) = answer.filter(|_| mode != 2) {
             let actions = self.nodes[from].failover.answered(id, answer, &now);
             self.run(from, actions);
@@ -422,14 +485,18 @@ impl World {
 
     fn cut(&mut self, pick: u8) {
         let is_alive = |link: &Link| link.is_open || link.is_opening;
-        let keys: Vec<(usize, LinkId)> = self.links.iter().filter(|(_, link)| is_alive(link)).map(|(&key, _)| key).collect();
+        let keys: Vec<(usize, LinkId)> = self
+            .links
+            .iter()
+            .filter(|(_, link)| is_alive(link))
+            .map(|(&key, _)| key)
+            .collect();
         if keys.is_empty() {
             return;
         }
         let key @ (from, id) = keys[usize::from(pick) % keys.len()];
         let link = self.links.get_mut(&key).expect("just listed");
         (link.is_open, link.is_opening) = (false, false);
-        link.answers.clear();
         let now = self.now();
         let actions = self.nodes[from].failover.disconnected(id, "cut", &now);
         self.run(from, actions);
@@ -520,7 +587,8 @@ impl World {
         }
         let name = self.name();
         let now = self.now();
-        self.links.retain(|&(from, _), link| from != index || !link.requests.is_empty());
+        self.links
+            .retain(|&(from, _), link| from != index || !link.requests.is_empty());
         let node = &mut self.nodes[index];
         node.is_up = true;
         node.is_paused = false;
@@ -529,7 +597,11 @@ impl World {
         node.followed = None;
         node.memory = node.disk.clone();
         node.takeover = Takeover::restore(node.disk.fates.clone());
-        node.role = if node.disk.is_primary { Role::Primary } else { Role::Replica };
+        node.role = if node.disk.is_primary {
+            Role::Primary
+        } else {
+            Role::Replica
+        };
         match node.disk.pending.clone() {
             Some(pending) => {
                 // Its links must not be taken for those of the run before.
@@ -603,7 +675,11 @@ impl World {
 
     fn check(&self) {
         for node in self.nodes.iter().filter(|node| node.is_up) {
-            assert_eq!(node.is_paused, node.failover.has_paused(), "parked exactly while it runs");
+            assert_eq!(
+                node.is_paused,
+                node.failover.has_paused(),
+                "parked exactly while it runs"
+            );
             assert_eq!(node.role == Role::Between, node.failover.is_handing_over());
         }
         if self.trouble.operator_spoke {
@@ -614,7 +690,10 @@ impl World {
         if let [index] = accepting[..]
             && !self.trouble.forced
         {
-            assert_eq!(self.nodes[index].log, self.acked, "an acknowledged write is missing");
+            assert_eq!(
+                self.nodes[index].log, self.acked,
+                "an acknowledged write is missing"
+            );
         }
     }
 
@@ -634,12 +713,21 @@ impl World {
             self.check();
         }
         for node in &self.nodes {
-            assert!(!node.failover.is_active(), "it did not end: {:?}", node.failover.fields());
+            assert!(
+                !node.failover.is_active(),
+                "it did not end: {:?}",
+                node.failover.fields()
+            );
         }
         if !self.trouble.operator_spoke {
             let accepting = (0..2).filter(|&index| self.accepts_writes(index)).count();
             let roles = self.nodes.iter().map(|node| &node.role);
-            assert_eq!(accepting, 1, "who accepts writes: {:?}", roles.collect::<Vec<_>>());
+            assert_eq!(
+                accepting,
+                1,
+                "who accepts writes: {:?}",
+                roles.collect::<Vec<_>>()
+            );
         }
     }
 }
@@ -672,7 +760,10 @@ fn switches_succeed_back_and_forth() {
         world.begin(old, 1);
         world.write(old);
         world.mend();
-        assert!(world.accepts_writes(1 - old) && world.nodes[old].role == Role::Replica, "switch {turn}");
+        assert!(
+            world.accepts_writes(1 - old) && world.nodes[old].role == Role::Replica,
+            "switch {turn}"
+        );
         world.write(1 - old);
     }
     assert_eq!(world.acked.len(), 18);
@@ -691,7 +782,10 @@ fn tokens_differ() {
         let token: Token = state.pending.as_ref().expect("pending").token;
         assert!(seen.insert(token.to_string()));
         let now = world.now();
-        let actions = world.nodes[0].failover.abort(Ticket(2), &now).expect("one runs");
+        let actions = world.nodes[0]
+            .failover
+            .abort(Ticket(2), &now)
+            .expect("one runs");
         world.run(0, actions);
     }
 }
