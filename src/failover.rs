@@ -57,4 +57,5 @@ pub mod sentinel;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Action, Durable, Failover, PendingOffer, Ticket, Word};
+pub use machine::Failover;
+pub use machine::action::{Action, Durable, PendingOffer, Ticket, Word};

@@ -1,17 +1,24 @@
 //! The old primary's state machine. [`super`] draws it and says why it is safe.
 
+pub mod action;
+mod ending;
 mod handing;
+mod switch;
 mod syncing;
+
+pub use syncing::Terms;
 
 use crate::clock::{MonoMs, Turn};
 use crate::error::ReplyError;
-use crate::replication::takeover::wire::{Address, Answer, Request, RunId, Token};
+use crate::replication::takeover::wire::{Address, Answer, RunId};
 use crate::storage::seq::Seq;
 
 use super::report::{Fields, Outcome, Report, one_line};
 use super::request::{self, Facts, Options, Replica};
+use action::{Action, Durable, LinkId, PendingOffer, Ticket, Word};
 use handing::{Handing, Stage};
-use syncing::{Next, Syncing};
+use switch::{Link, Names, Switch, pending_of};
+use syncing::Syncing;
 
 /// Milliseconds that are spent on preparing while writes still run; then they are paused, prepared or not.
 pub const PREPARE_MS_MAX: u64 = 100;
@@ -28,173 +35,6 @@ pub const RETRY_MS_MAX: u64 = 2000;
 /// Clients that wait for the outcome of their `FAILOVER ABORT`; more are told at once that it is not known.
 pub const ABORTS_MAX: usize = 16;
 
-/// Names a client that waits for its reply; the server gives it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ticket(pub u64);
-
-/// Names a connection to the target; the machine gives it, and ignores what comes from an earlier one.
-pub type LinkId = u64;
-
-/// What must be on disk while an offer may be open.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingOffer {
-    /// The node that may have been offered to take over.
-    pub target: Address,
-    /// The offer's name.
-    pub token: Token,
-}
-
-/// What the state file must say of the role.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Durable {
-    /// A primary that may have made an offer: at the next start it asks before it accepts writes.
-    Pending(PendingOffer),
-    /// A primary, without an offer.
-    Primary,
-    /// A replica of this node, without an offer.
-    ReplicaOf(Address),
-}
-
-/// What the server must do, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Pause writes for [`crate::pause::Purpose::Failover`], without end; when all that was executed before is committed, report
-    /// [`Failover::drained`].
-    PauseWrites,
-    /// Lift that pause, and evaluate everything parked again. The role is known.
-    ReleasePause,
-    /// Ask every replica for an acknowledgement at once.
-    RequestAcks,
-    /// Write this to the state file; report [`Failover::stored`] or [`Failover::store_failed`]. The server's copy of the state
-    /// changes now, so that whatever it writes later carries it; writes must not overtake each other.
-    Store {
-        /// Names this write.
-        attempt: u64,
-        /// What to write.
-        durable: Durable,
-    },
-    /// Open a connection to this node's client port and authenticate; report [`Failover::connected`] or [`Failover::disconnected`].
-    Connect {
-        /// Names it.
-        link: LinkId,
-        /// Whereto.
-        target: Address,
-    },
-    /// Send this over the connection; report [`Failover::answered`].
-    Send {
-        /// Which.
-        link: LinkId,
-        /// What.
-        request: Request,
-    },
-    /// Close the connection. Nothing is to be reported.
-    Close {
-        /// Which.
-        link: LinkId,
-    },
-    /// Accept no write from here on, whatever the pause says; nothing may be uncommitted. `seq` is the last update, which the server
-    /// must assert; `None` at a start, where nothing has been written.
-    StopBeingPrimary {
-        /// The final sequence.
-        seq: Option<Seq>,
-    },
-    /// Accept writes again; with `new_history` under a new replication id, because the target may go on with this one.
-    ResumePrimary {
-        /// Whether to draw a new id.
-        new_history: bool,
-    },
-    /// Become a replica of this node.
-    Follow {
-        /// The new primary.
-        target: Address,
-    },
-    /// Answer a command that waits.
-    Answer {
-        /// Whose.
-        ticket: Ticket,
-        /// `+OK`, or an error.
-        reply: Result<(), ReplyError>,
-    },
-    /// A line for the log.
-    Log(log::Level, String),
-}
-
-/// What `REPLICAOF` means now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Word {
-    /// Change the role as told, on disk first; then do these.
-    Proceed(Vec<Action>),
-    /// Do these; the command is answered by one of them, or by a later one.
-    Wait(Vec<Action>),
-    /// Answer this.
-    Refuse(ReplyError),
-}
-
-/// What every state of a running failover knows.
-#[derive(Debug)]
-struct Switch {
-    token: Token,
-    target: Address,
-    /// When writes were paused, monotonic microseconds.
-    paused_us: Option<u64>,
-    final_seq: Option<Seq>,
-    link: Link,
-}
-
-/// The connection to the target.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Link {
-    Closed {
-        retry_at: MonoMs,
-        tries: u32,
-    },
-    Opening {
-        id: LinkId,
-        until: MonoMs,
-        tries: u32,
-    },
-    Open {
-        id: LinkId,
-        tries: u32,
-    },
-}
-
-impl Link {
-    fn id(self) -> Option<LinkId> {
-        match self {
-            Link::Closed { .. } => None,
-            Link::Opening { id, .. } | Link::Open { id, .. } => Some(id),
-        }
-    }
-
-    fn is(self, link: LinkId) -> bool {
-        self.id() == Some(link)
-    }
-
-    fn open(self) -> Option<LinkId> {
-        match self {
-            Link::Open { id, .. } => Some(id),
-            _ => None,
-        }
-    }
-
-    fn tries(self) -> u32 {
-        match self {
-            Link::Closed { tries, .. } | Link::Opening { tries, .. } | Link::Open { tries, .. } => {
-                tries
-            }
-        }
-    }
-
-    fn deadline(self) -> Option<MonoMs> {
-        match self {
-            Link::Closed { retry_at, .. } => Some(retry_at),
-            Link::Opening { until, .. } => Some(until),
-            Link::Open { .. } => None,
-        }
-    }
-}
-
 #[derive(Debug, Default)]
 enum Phase {
     #[default]
@@ -207,45 +47,6 @@ enum Phase {
         attempt: u64,
         ticket: Ticket,
     },
-}
-
-/// Numbers that are given once.
-#[derive(Debug)]
-struct Names {
-    run_id: RunId,
-    tokens: u64,
-    attempts: u64,
-    links: u64,
-}
-
-impl Names {
-    fn token(&mut self) -> Token {
-        self.tokens += 1;
-        Token {
-            run_id: self.run_id,
-            count: self.tokens,
-        }
-    }
-
-    fn store(&mut self, durable: Durable) -> (u64, Action) {
-        self.attempts += 1;
-        let attempt = self.attempts;
-        (attempt, Action::Store { attempt, durable })
-    }
-
-    /// Opens a connection to the switch's target.
-    fn connect(&mut self, switch: &mut Switch, now: MonoMs) -> Action {
-        self.links += 1;
-        switch.link = Link::Opening {
-            id: self.links,
-            until: MonoMs(now.0.saturating_add(CONNECT_MS)),
-            tries: switch.link.tries().saturating_add(1),
-        };
-        Action::Connect {
-            link: self.links,
-            target: switch.target.clone(),
-        }
-    }
 }
 
 /// A failover, running or not, of this node as the old primary.
@@ -382,7 +183,7 @@ impl Failover {
         options: &Options,
         facts: &Facts,
         default_timeout_ms: u64,
-        terms: syncing::Terms,
+        terms: Terms,
         now: &Turn,
     ) -> Result<Vec<Action>, ReplyError> {
         if self.is_active() {
@@ -651,126 +452,4 @@ impl Failover {
             Phase::Handing(handing) => handing.tick(&mut self.names, now.now()),
         }
     }
-
-    // ---- transitions ----
-
-    /// Goes on in Syncing as far as it goes.
-    fn go_on(&mut self, mut actions: Vec<Action>, now: &Turn) -> Vec<Action> {
-        while let Phase::Syncing(syncing) = &mut self.phase {
-            match syncing.next(&mut self.names, now) {
-                Next::Wait => break,
-                Next::Do(more) => actions.extend(more),
-                Next::Abort(why) => actions.extend(self.stay(&why, now)),
-                Next::HandOver => {
-                    if let Phase::Syncing(syncing) = std::mem::take(&mut self.phase) {
-                        let (handing, more) = syncing.into_handing(now.now());
-                        actions.extend(more);
-                        self.phase = Phase::Handing(handing);
-                    }
-                }
-            }
-        }
-        actions
-    }
-
-    /// This node is, or becomes again, the primary.
-    fn stay(&mut self, why: &str, now: &Turn) -> Vec<Action> {
-        let mut actions = Vec::new();
-        let switch = match std::mem::take(&mut self.phase) {
-            Phase::Syncing(mut syncing) => {
-                actions.extend(syncing.close());
-                actions.extend(syncing.switch.paused_us.map(|_| Action::ReleasePause));
-                // Nothing has happened yet that FAILOVER would have said OK to.
-                let reply = Err(ReplyError::new(format!("ERR FAILOVER aborted: {why}")));
-                actions.extend(
-                    syncing
-                        .starter
-                        .take()
-                        .map(|ticket| Action::Answer { ticket, reply }),
-                );
-                syncing.switch
-            }
-            Phase::Handing(mut handing) => {
-                actions.extend(handing.close(now.now()));
-                actions.push(Action::ResumePrimary { new_history: false });
-                actions.push(Action::ReleasePause);
-                actions.extend(handing.answer_aborts(&Ok(())));
-                handing.switch
-            }
-            other => {
-                self.phase = other;
-                return actions;
-            }
-        };
-        actions.push(self.names.store(Durable::Primary).1);
-        let line = format!(
-            "failover to {} ended, this node stays the primary: {why}",
-            switch.target
-        );
-        actions.push(Action::Log(log::Level::Warn, line));
-        self.end(&switch, Outcome::Aborted(why.to_owned()), 0, now);
-        actions
-    }
-
-    /// The target is the primary, since `seq`.
-    fn follow(&mut self, seq: Seq, now: &Turn) -> Vec<Action> {
-        let Phase::Handing(mut handing) = std::mem::take(&mut self.phase) else {
-            return Vec::new();
-        };
-        let target = handing.switch.target.clone();
-        if let Some(gap) = handing
-            .switch
-            .final_seq
-            .and_then(|last| last.checked_gap(seq))
-        {
-            handing.given_up = gap;
-        }
-        let mut actions = Vec::new();
-        actions.extend(handing.close(now.now()));
-        actions.push(Action::Follow {
-            target: target.clone(),
-        });
-        actions.push(self.names.store(Durable::ReplicaOf(target.clone())).1);
-        actions.push(Action::ReleasePause);
-        let late = ReplyError::new(format!("ERR {target} has taken over"));
-        actions.extend(handing.answer_aborts(&Err(late)));
-        self.end(&handing.switch, Outcome::TakenOver, handing.given_up, now);
-        let stop_us = self.last.as_ref().and_then(|last| last.write_stop_us);
-        let lost = match handing.given_up {
-            0 => String::new(),
-            count => format!(", {count} updates given up"),
-        };
-        let took = stop_us.map_or(String::new(), |us| {
-            format!(", writes stood still for {us} us")
-        });
-        let line = format!("failover: {target} took over at sequence {seq}{lost}{took}");
-        let level = if handing.given_up > 0 {
-            log::Level::Warn
-        } else {
-            log::Level::Info
-        };
-        actions.push(Action::Log(level, line));
-        actions
-    }
-
-    fn end(&mut self, switch: &Switch, outcome: Outcome, given_up: u64, now: &Turn) {
-        self.last = Some(Report {
-            target: switch.target.clone(),
-            outcome,
-            final_seq: switch.final_seq,
-            given_up,
-            write_stop_us: switch
-                .paused_us
-                .map(|paused_us| now.mono_us.saturating_sub(paused_us)),
-        });
-    }
 }
-
-fn pending_of(switch: &Switch) -> PendingOffer {
-    PendingOffer {
-        target: switch.target.clone(),
-        token: switch.token,
-    }
-}
-
-pub use syncing::Terms;

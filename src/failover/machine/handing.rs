@@ -1,6 +1,8 @@
 //! From the moment at which this node stops being a primary until it knows what it is.
 
-use super::{ANSWER_MS, Action, Link, LinkId, Names, RETRY_MS_MAX, RETRY_MS_MIN, Switch, Ticket};
+use super::ANSWER_MS;
+use super::action::{Action, LinkId, Ticket};
+use super::switch::{Link, Names, Switch};
 use crate::clock::MonoMs;
 use crate::error::ReplyError;
 use crate::failover::request::MAY_HAVE_TAKEN_OVER;
@@ -35,17 +37,6 @@ pub(super) struct Handing {
     pub aborts: Vec<(Ticket, MonoMs)>,
     /// Why nobody knows.
     pub why: String,
-}
-
-impl Link {
-    /// Closed, to be opened again after a time that doubles with each try.
-    pub(super) fn after_failure(tries: u32, now: MonoMs) -> Link {
-        let doubled = RETRY_MS_MIN.saturating_mul(1 << tries.saturating_sub(1).min(16));
-        Link::Closed {
-            retry_at: MonoMs(now.0.saturating_add(doubled.min(RETRY_MS_MAX))),
-            tries,
-        }
-    }
 }
 
 impl Handing {

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::super::request::{self, Facts, Options, Replica};
+use super::action::{Action, Durable, LinkId, Ticket};
 use super::handing::{Handing, Stage};
-use super::{
-    ANSWER_MS, Action, Durable, Link, LinkId, Names, PREPARE_MS_MAX, Switch, Ticket, pending_of,
-};
+use super::switch::{Link, Names, Switch, pending_of};
+use super::{ANSWER_MS, PREPARE_MS_MAX};
 use crate::clock::{MonoMs, Turn};
 use crate::replication::takeover::wire::{Address, Offer, Request};
 use crate::storage::seq::Seq;
@@ -52,7 +52,18 @@ pub(super) struct Syncing {
     /// Milliseconds that a forced switch goes on trying to connect; `None` for as long as it takes.
     connect_ms_max: Option<u64>,
     replication_id: Arc<str>,
-    failure: Option<String>,
+    failure: Option<Failure>,
+    /// The time was over when it was looked at last.
+    is_overdue: bool,
+}
+
+/// What stands in the way.
+#[derive(Debug)]
+enum Failure {
+    /// The state cannot be written: no other target mends that.
+    Disk(String),
+    /// The target cannot be reached, or has gone.
+    Target(String),
 }
 
 impl Syncing {
@@ -98,6 +109,7 @@ impl Syncing {
             connect_ms_max: default_timeout_ms,
             replication_id: "".into(),
             failure: None,
+            is_overdue: false,
         };
         (syncing, vec![Action::Log(log::Level::Info, line), store])
     }
@@ -105,16 +117,11 @@ impl Syncing {
     pub(super) fn next_deadline(&self) -> Option<MonoMs> {
         let pause_by = self.switch.paused_us.is_none().then_some(self.pause_by);
         // Once it is over, a forced switch waits for other things.
-        let deadline = self.deadline.filter(|_| !self.is_overdue_and_bound());
+        let deadline = self.deadline.filter(|_| !self.is_overdue);
         [pause_by, deadline, self.switch.link.deadline()]
             .into_iter()
             .flatten()
             .min()
-    }
-
-    /// A forced switch whose time was over when it was looked at last.
-    fn is_overdue_and_bound(&self) -> bool {
-        self.options.force && self.failure.as_deref() == Some(OVERDUE)
     }
 
     pub(super) fn waits_for(&self) -> String {
@@ -166,8 +173,8 @@ impl Syncing {
         self.replicas.retain(|replica| replica.id != id);
         if self.target_id == Some(id) {
             self.target_id = None;
-            self.failure
-                .get_or_insert_with(|| "the target's replication link has ended".to_owned());
+            let why = "the target's replication link has ended".to_owned();
+            self.failure.get_or_insert(Failure::Target(why));
         }
     }
 
@@ -177,7 +184,8 @@ impl Syncing {
 
     pub(super) fn store_failed(&mut self, attempt: u64, error: &str) {
         if attempt == self.secure_attempt {
-            self.failure = Some(format!("{STATE}{error}"));
+            let why = format!("its state could not be written: {error}");
+            self.failure = Some(Failure::Disk(why));
         }
     }
 
@@ -192,8 +200,8 @@ impl Syncing {
     pub(super) fn disconnected(&mut self, link: LinkId, why: &str, now: MonoMs) {
         if self.switch.link.is(link) {
             self.switch.link = Link::after_failure(self.switch.link.tries(), now);
-            self.failure
-                .get_or_insert_with(|| format!("the target cannot be reached: {why}"));
+            let why = format!("the target cannot be reached: {why}");
+            self.failure.get_or_insert(Failure::Target(why));
         }
     }
 
@@ -219,6 +227,7 @@ impl Syncing {
     /// What follows from all that is known; called again until it waits.
     pub(super) fn next(&mut self, names: &mut Names, now: &Turn) -> Next {
         let is_overdue = self.deadline.is_some_and(|deadline| deadline <= now.now());
+        self.is_overdue = is_overdue;
         if let Link::Opening { id, until, .. } = self.switch.link
             && until <= now.now()
         {
@@ -244,7 +253,7 @@ impl Syncing {
             return Next::Wait;
         }
         let Some(final_seq) = self.switch.final_seq.filter(|_| self.is_secured) else {
-            return self.note_overdue(is_overdue);
+            return Next::Wait;
         };
         let holds_all = self.target_acked() >= Some(final_seq);
         if !holds_all && let Some(next) = self.turn_to_another(final_seq, names, now.now()) {
@@ -256,36 +265,23 @@ impl Syncing {
         Next::Wait
     }
 
-    /// So that the deadline of a forced switch does not fire again and again.
-    fn note_overdue(&mut self, is_overdue: bool) -> Next {
-        if is_overdue {
-            self.failure = Some(OVERDUE.to_owned());
-        }
-        Next::Wait
-    }
-
     /// What a failure leads to: the next replica where none was named, another try with FORCE, else the end.
     fn after_failure(&mut self, names: &mut Names, now: MonoMs) -> Option<Next> {
-        if self.options.force {
-            let is_final = self
-                .failure
-                .as_deref()
-                .is_some_and(|why| why.starts_with(STATE));
-            if is_final {
-                return self.failure.take().map(Next::Abort);
+        let why = match self.failure.take() {
+            Some(Failure::Disk(why)) => return Some(Next::Abort(why)),
+            // By force the target may be away until the time is over, and longer.
+            Some(Failure::Target(_)) | None if self.options.force => {
+                return match self.switch.link {
+                    Link::Closed { retry_at, .. } if retry_at <= now => {
+                        Some(Next::Do(vec![names.connect(&mut self.switch, now)]))
+                    }
+                    _ => None,
+                };
             }
-            if self.failure.as_deref() != Some(OVERDUE) {
-                self.failure = None;
-            }
-            return match self.switch.link {
-                Link::Closed { retry_at, .. } if retry_at <= now => {
-                    Some(Next::Do(vec![names.connect(&mut self.switch, now)]))
-                }
-                _ => None,
-            };
-        }
-        let why = self.failure.take()?;
-        if self.options.to.is_none() && !why.starts_with(STATE) {
+            Some(Failure::Target(why)) => why,
+            None => return None,
+        };
+        if self.options.to.is_none() {
             let failed = self.target_id;
             self.replicas.retain(|replica| {
                 Some(replica.id) != failed && replica.address != self.switch.target
@@ -388,8 +384,3 @@ impl Syncing {
         (Handing::new(self.switch, stage, given_up), actions)
     }
 }
-
-/// How the failure begins that no other target mends.
-const STATE: &str = "its state could not be written: ";
-/// The time of a forced switch is over while something of its own is missing.
-const OVERDUE: &str = "overdue";

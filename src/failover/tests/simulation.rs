@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use proptest::prelude::*;
 
 use crate::clock::Turn;
-use crate::failover::machine::{LinkId, Terms};
+use crate::failover::machine::Terms;
+use crate::failover::machine::action::LinkId;
 use crate::failover::request::{Facts, Options, Replica};
 use crate::failover::{Action, Durable, Failover, PendingOffer, Ticket, Word};
 use crate::replication::takeover::fates::Fates;
