@@ -1,4 +1,6 @@
 //! The old primary: each transition by itself, then both sides against each other under faults.
 
-mod machine;
+mod bench;
+mod handing;
 mod simulation;
+mod syncing;
