@@ -40,8 +40,9 @@
 //! # Reading order
 //!
 //! [`server`] (its `turn.rs` is the list of what happens in a turn), [`reactor`], [`client`] (session, output, blocked list),
-//! [`command`] (`gate.rs`, `dispatch.rs`, then any family), [`pause`], [`node`], [`storage`] (`view.rs`, `record.rs`, `commit.rs`),
-//! [`replication`] (its page is the link from the first byte on), [`resp`], [`config`], [`text`], [`rdb`].
+//! [`command`] (`gate.rs`, `dispatch.rs`, then any family), [`pause`], [`failover`] with [`replication::takeover`], [`node`],
+//! [`storage`] (`view.rs`, `record.rs`, `commit.rs`), [`replication`] (its page is the link from the first byte on), [`resp`],
+//! [`config`], [`text`], [`rdb`].
 //!
 //! # Invariants
 //!
@@ -51,7 +52,9 @@
 //!   its savepoint and evaluated again from the first check.
 //! - Invariant: a reply leaves after the commit of everything it shows, and after every earlier reply of its client.
 //! - Invariant: while anything is paused nothing else moves the sequence number: no expiry, no background write.
-//! - Invariant: [`pause`], [`client::waiting`], [`client::output`], [`pubsub`], [`replication`] and [`resp`] use no socket, clock or lock.
+//! - Invariant: [`pause`], [`failover`], [`client::waiting`], [`client::output`], [`pubsub`], [`resp`], and [`replication`] but for its two
+//!   threads, use no socket, clock or lock.
+//! - Invariant: a primary that has offered to hand over accepts no write until the target, or the operator, has said what it is.
 //! - Invariant: arrows point one way: server → reactor, command → node → client, storage.
 //!
 //! # Glossary
@@ -62,6 +65,8 @@
 //! - *term*: the time in which one node is the primary; its records end in the *replication id* drawn for it. *History*: those records.
 //! - *gated*: a reply that waits for its commit.
 //! - *park*: to put a client on the blocked list with its command; *due*: to be evaluated again.
+//! - *hand over*, *take over*: what old primary and target do in a planned switch; *offer*: the message by which the role changes hands;
+//!   *token*: its name, good for one time; *fate*: what became of it, taken or cancelled, which never changes.
 //! - *pause*: purpose, scope (writes or all) and end; it *holds* a command back.
 //!
 //! # How a command flows
@@ -88,6 +93,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod error;
+pub mod failover;
 pub mod limits;
 pub mod logging;
 pub mod node;

@@ -102,6 +102,8 @@ settings! {
     "supervised": supervised: Supervised = Supervised::No, SUPERVISED, AtStart;
     /// Seconds that a shutdown waits for replicas.
     "shutdown-timeout": shutdown_timeout_s: u32 = 10, int(0, INT_MAX), Live;
+    /// Seconds that a FAILOVER without TIMEOUT waits for its target, with writes paused; 0 for ever, as Redis does.
+    "failover-timeout": failover_timeout_s: u32 = 60, int(0, INT_MAX), Live;
     /// Options of the shutdown on SIGINT.
     "shutdown-on-sigint": shutdown_on_sigint: ShutdownOptions = ShutdownOptions::default(), ShutdownOptionsForm, Live;
     /// Options of the shutdown on SIGTERM.
