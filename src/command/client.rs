@@ -5,7 +5,7 @@ use super::halt::Run;
 use super::spec::{Flags, Spec};
 use super::{dispatch, pause};
 use crate::client::waiting::Reason;
-use crate::client::{Client, ClientKey, Flag, OutputClass, ReplyMode, State};
+use crate::client::{Client, ClientKey, Flag, OutputClass, ReplyMode};
 use crate::error::{self, ReplyError, SYNTAX};
 use crate::resp::{Args, Proto};
 use crate::text::int::parse_i64;
@@ -391,7 +391,10 @@ fn describe(node: &crate::node::Node, client: &Client, text: &mut String) {
     if client.transaction.is_some() {
         flags.push('x');
     }
-    if matches!(client.state, State::Parked(_)) {
+    let reason = client
+        .parked()
+        .and_then(|parked| node.waiting.reason(parked.ticket));
+    if reason.is_some_and(Reason::is_blocked_to_the_eye) {
         flags.push('b');
     }
     if client.watch.as_ref().is_some_and(|watch| watch.is_dirty) {

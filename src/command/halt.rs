@@ -2,7 +2,7 @@
 //! is evaluated again from the start when the reason is over.
 
 use crate::error::ReplyError;
-use crate::storage::scan::ScanRequest;
+use crate::storage::scan::WantedScan;
 
 /// What a handler returns: done (its reply is written), or why not.
 pub type Run<T = ()> = Result<T, Halt>;
@@ -21,8 +21,10 @@ pub enum Halt {
 pub enum Wait {
     /// One of these keys is written (BLPOP and kin).
     Keys(KeyWait),
-    /// A worker has read a range that is too long for one turn.
-    Scan(ScanRequest),
+    /// A worker has read a range that is too long for one turn, or not in memory.
+    Scan(WantedScan),
+    /// Readers have read the keys that are not in memory; the view knows which ([`crate::storage::cold`]).
+    ColdRead,
     /// A worker has counted the keys of the databases.
     KeyCount,
     /// The server has left, or stays after all.
@@ -49,6 +51,11 @@ pub enum OnTimeout {
     Null,
     /// WAIT: how many replicas had acknowledged by then.
     Count(i64),
+}
+
+/// Whether a read told its command to wait for the disk: what else it will need should be asked for too.
+pub fn is_cold<T>(result: &Run<T>) -> bool {
+    matches!(result, Err(Halt::Wait(Wait::ColdRead)))
 }
 
 impl From<ReplyError> for Halt {

@@ -3,7 +3,7 @@
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
 use crate::clock::MonoMs;
-use crate::storage::scan::ScanRequest;
+use crate::storage::scan::WantedScan;
 
 /// Something for the server to do after the turn's commands.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub enum WorkerJob {
     Scan {
         client: ClientKey,
         ticket: Ticket,
-        request: ScanRequest,
+        wanted: WantedScan,
     },
     /// Find expired keys.
     FindExpired { limit: usize },

@@ -2,6 +2,7 @@
 
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
+use crate::storage::cold::ColdAnswer;
 use crate::storage::commit::CommitEvent;
 use crate::storage::counting::KeyCounts;
 use crate::storage::disk::Look;
@@ -25,6 +26,8 @@ pub enum LoopEvent {
         ticket: Ticket,
         text: String,
     },
+    /// Keys were read for parked commands.
+    ColdRead(Vec<ColdAnswer>),
     /// Keys were counted.
     Counted(KeyCounts),
     /// A search for expired keys has ended.

@@ -1,5 +1,5 @@
 //! Storage in Kvrocks's format: bytes on disk ([`keys`], [`metadata`]), batches ([`record`]), uncommitted writes over the
-//! database ([`view`], [`scan`], [`hot`], [`edges`]), typed keys ([`store`]), keys of any type ([`keyspace`]), and the engine underneath.
+//! database ([`view`], [`scan`], [`hot`], [`edges`], [`cold`]), typed keys ([`store`]), keys of any type ([`keyspace`]), and the engine underneath.
 //!
 //! The engine, in reading order: [`cf`] and [`seq`] are its vocabulary, [`rocks`] is the handle over RocksDB (the only
 //! module that names its types), [`commit`] decides on which thread a group of writes is appended and [`flusher`] holds
@@ -7,6 +7,7 @@
 //! [`filters`] what compaction drops, [`disk`] the watch over free space.
 
 pub mod cf;
+pub mod cold;
 pub mod commit;
 pub mod counting;
 pub mod crc32c;

@@ -4,13 +4,15 @@
 //! newest uncommitted group that it consulted, present or absent: its reply depends on that commit. A command that must
 //! wait or fails is undone to its savepoint.
 //!
-//! Owned by the loop. Reads may meet RocksDB's block cache or the page cache; scans of more than
-//! [`SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker (the command waits, and runs again with the entries pinned).
+//! Owned by the loop. A command's reads meet RocksDB's memtables and block cache; for what is not there the command waits for a
+//! reader ([`super::cold`]). Scans of more than [`SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker. Either way the command
+//! runs again with what was read pinned.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 
 use super::cf::Cf;
+use super::cold::{ColdTable, DiskReads};
 use super::commit::{Group, GroupId};
 use super::edges::Edges;
 use super::hot::HotCache;
@@ -20,7 +22,7 @@ use super::scan::{PinnedScan, Scan, ScanRequest};
 use super::watched::{RangeWatch, WatchedRanges};
 use crate::command::halt::{Halt, Run};
 use crate::error::ReplyError;
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{COLD_KEYS_PER_COMMAND_MAX, RECORD_BYTES_MAX};
 
 /// What reads are told while the database is closed; commands are parked before they get here.
 const CLOSED: ReplyError =
@@ -46,6 +48,8 @@ pub struct View {
     pub(super) scans_may_wait: bool,
     /// Ranges that workers read for waiting commands.
     watched: WatchedRanges,
+    /// Keys that readers read for waiting commands.
+    pub cold: ColdTable,
     /// What workers returned for the command that runs now.
     pub pinned: Vec<PinnedScan>,
     spare: Vec<Record>,
@@ -87,6 +91,7 @@ impl View {
             last_version: 0,
             scans_may_wait: true,
             watched: WatchedRanges::default(),
+            cold: ColdTable::default(),
             pinned: Vec::new(),
             spare: Vec::new(),
             scratch_key: Vec::new(),
@@ -111,6 +116,7 @@ impl View {
     pub fn set_database(&mut self, rocks: Rocks) {
         self.cache.clear();
         self.edges.clear();
+        self.cold.lose_all();
         self.rocks = Some(rocks);
     }
 
@@ -155,8 +161,20 @@ impl View {
             }));
         }
         let rocks = self.rocks.as_ref().ok_or(Halt::Error(CLOSED))?;
-        let value = rocks.get(cf, key).map_err(Halt::from)?;
-        let bytes = value.as_deref();
+        let (pin, value);
+        let bytes = match self.cold.pinned(cf, key, hash) {
+            Some(found) => {
+                pin = found;
+                pin.value().flatten()
+            }
+            None => {
+                value = match self.cold.disk_reads {
+                    DiskReads::Direct => rocks.get(cf, key)?,
+                    DiskReads::Wait => self.cold.read_memory(rocks, cf, key, hash)?,
+                };
+                value.as_deref()
+            }
+        };
         // An absent element is rarely asked for twice; an absent key (SETNX, EXISTS, WATCH) is.
         if bytes.is_some() || cf == Cf::Metadata {
             self.cache.insert(
@@ -168,6 +186,18 @@ impl View {
             );
         }
         Ok(with(bytes))
+    }
+
+    /// The running command will need `key` too: it is read together with the key that memory does not hold.
+    pub fn want(&mut self, cf: Cf, key: &[u8]) {
+        let hash = self.hash(cf, key);
+        let is_known = self.cold.wanted_count() >= COLD_KEYS_PER_COMMAND_MAX
+            || self.cache.contains(cf, key, hash)
+            || find_uncommitted(&self.open, self.open_id, &self.handed, cf, key, hash).is_some()
+            || self.cold.pinned(cf, key, hash).is_some();
+        if !is_known {
+            self.cold.want(cf, key, hash);
+        }
     }
 
     /// The value of `key`, copied.
@@ -224,6 +254,9 @@ impl View {
         if !self.watched.is_empty() {
             self.watched.note(cf, key, Some((head, tail)));
         }
+        if !self.cold.is_empty() {
+            self.cold.note_written(cf, key, hash, self.open_id);
+        }
     }
 
     /// Deletes `key`.
@@ -239,6 +272,9 @@ impl View {
         if !self.watched.is_empty() {
             self.watched.note(cf, key, None);
         }
+        if !self.cold.is_empty() {
+            self.cold.note_written(cf, key, hash, self.open_id);
+        }
     }
 
     /// Deletes everything in `cf` from `from` on and below `to`.
@@ -247,6 +283,7 @@ impl View {
         self.cache.clear();
         self.consulted = self.open_id;
         self.watched.lose_all();
+        self.cold.lose_all();
     }
 
     /// A version for a key created now: above every earlier one of this process, and in time order across restarts.
@@ -291,15 +328,25 @@ impl View {
             open,
             cache,
             watched,
+            cold,
             ..
         } = self;
         let mut watched_keys = Vec::new();
+        let mut pinned_keys = Vec::new();
         let range = open.undo(mark.savepoint, |(cf, key, hash)| {
             cache.remove(cf, key, hash);
             if watched.covers(cf, key) {
                 watched_keys.push((cf, key.to_vec()));
             }
+            if !cold.is_empty() && cold.find(cf, key, hash).is_some() {
+                pinned_keys.push((cf, key.to_vec(), hash));
+            }
         });
+        for (cf, key, hash) in pinned_keys {
+            if matches!(self.open.find(cf, &key, hash), Found::Unknown) {
+                self.cold.note_unwritten(cf, &key, hash, self.open_id);
+            }
+        }
         if range {
             self.cache.clear();
             self.watched.lose_all();
@@ -443,6 +490,7 @@ impl View {
         self.cache.clear();
         self.edges.clear();
         self.watched.lose_all();
+        self.cold.lose_all();
         self.history.announced = false;
     }
 

@@ -107,6 +107,16 @@ impl<'k> Zset<'k> {
             .read(Cf::Default, entry, |value| value.map(decode).transpose())?
     }
 
+    /// After a look-up of a member: the others that come next, to be asked for with it if it was not in memory.
+    pub fn want_if_cold<'m, T, I: IntoIterator<Item = &'m [u8]>>(
+        &mut self,
+        looked_up: &Run<T>,
+        store: &mut Store<'_>,
+        others: impl FnOnce() -> I,
+    ) {
+        self.elements.want_if_cold(looked_up, store, others);
+    }
+
     /// Adds `member`, which must not be there.
     pub fn add(&mut self, store: &mut Store<'_>, member: &[u8], score: f64) {
         self.announce(store);
