@@ -233,6 +233,11 @@ impl ColdTable {
         self.live.get() == 0
     }
 
+    /// Whether nobody lacks or pins anything.
+    pub fn is_idle(&self) -> bool {
+        self.is_empty() && self.wanted.is_empty()
+    }
+
     /// The pin of a key, answered or not.
     pub(super) fn find(&self, cf: Cf, key: &[u8], hash: u64) -> Option<Rc<Pin>> {
         let mut found = None;
