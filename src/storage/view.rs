@@ -200,6 +200,14 @@ impl View {
         }
     }
 
+    /// Calls `with` on the value that the running command has written to `key`, or on `None`: for keys that nobody else can have written.
+    pub fn read_own<T>(&self, cf: Cf, key: &[u8], with: impl FnOnce(Option<&[u8]>) -> T) -> T {
+        match self.open.find(cf, key, self.hash(cf, key)) {
+            Found::Value(value) => with(Some(value)),
+            Found::Deleted | Found::Unknown => with(None),
+        }
+    }
+
     /// The value of `key`, copied.
     pub fn get(&mut self, cf: Cf, key: &[u8]) -> Run<Option<Vec<u8>>> {
         self.read(cf, key, |value| value.map(<[u8]>::to_vec))

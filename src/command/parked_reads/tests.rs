@@ -340,7 +340,7 @@ fn who_is_never_answered_in_time_reads_the_disk_itself() {
     }
     assert!(!cold.is_parked(0));
     assert_eq!(cold.bench.node.stats.cold.direct, 1);
-    assert_eq!(cold.bench.received(0), "$1 2");
+    assert_eq!(cold.bench.received(0), "$1 3");
 }
 
 #[test]
@@ -464,13 +464,13 @@ fn follow(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
     /// Whatever is not in memory, and whenever readers read and answer: every command answers as if it had run whole at the moment
     /// at which it came to its end.
     #[test]
     fn commands_run_whole_in_any_interleaving(
-        events in prop::collection::vec(event(), 1..160),
+        events in prop::collection::vec(event(), 1..600),
         miss_percent in 0..100u64,
         mut state in any::<u64>(),
     ) {

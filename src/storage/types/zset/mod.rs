@@ -102,6 +102,12 @@ impl<'k> Zset<'k> {
     /// The score of `member`.
     pub fn score(&mut self, store: &mut Store<'_>, member: &[u8]) -> Run<Option<f64>> {
         let entry = self.elements.key(member);
+        // Under a fresh version stands only what this command has put there.
+        if self.saved_size == 0 {
+            return store
+                .view
+                .read_own(Cf::Default, entry, |value| value.map(decode).transpose());
+        }
         store
             .view
             .read(Cf::Default, entry, |value| value.map(decode).transpose())?
