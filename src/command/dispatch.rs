@@ -112,6 +112,7 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         resumed: !parked.keys.is_empty(),
         count_ask: parked.extra.as_ref().and_then(|extra| extra.count_ask),
     };
+    let offered = parked_reads::keys_offered(&parked);
     run(
         node,
         key,
@@ -120,6 +121,11 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         evaluation,
         Some(parked),
     );
+    // Whatever it did with what it was offered, those behind it have not been asked yet.
+    let db = node.clients.get(key).map(|client| client.db);
+    for name in offered {
+        node.waiting.key_written(db.unwrap_or_default(), &name);
+    }
 }
 
 /// Offers written keys to those who wait for them, right after the command that wrote, as Redis does: in order of arrival,
@@ -132,6 +138,10 @@ pub fn serve_written_keys(node: &mut Node) {
         {
             resume(node, key);
             after = ticket;
+            // It has to read before it can take what is its own: nobody overtakes it.
+            if parked_reads::is_reading(node, ticket) {
+                break;
+            }
         }
     }
 }
@@ -388,6 +398,7 @@ pub fn invoke(
                 client: key,
                 reply,
                 turn: evaluation.turn,
+                rng: Rng::new(evaluation.seed),
                 in_exec,
                 count_ask: evaluation.count_ask,
             };

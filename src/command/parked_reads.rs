@@ -11,7 +11,7 @@ use std::rc::{Rc, Weak};
 use super::halt::{Halt, Run};
 use super::spec::{Handler, Spec};
 use crate::client::transaction::Queued;
-use crate::client::waiting::Ticket;
+use crate::client::waiting::{Reason, Ticket};
 use crate::client::{ClientKey, Parked, State};
 use crate::clock::Turn;
 use crate::limits::{
@@ -291,6 +291,19 @@ fn reads_of(node: &mut Node, client: ClientKey, ticket: Ticket) -> Option<&mut P
             parked.extra.as_mut().map(|extra| &mut extra.reads)
         }
         _ => None,
+    }
+}
+
+/// Whether the command at this place of the blocked list waits for a reader.
+pub(super) fn is_reading(node: &Node, ticket: Ticket) -> bool {
+    node.waiting.reason(ticket) == Some(Reason::ColdRead)
+}
+
+/// The keys that a command was offered, and had to read others before it could take anything (BLMOVE, for its destination).
+pub(super) fn keys_offered(parked: &Parked) -> Vec<Box<[u8]>> {
+    match turn_of(parked) {
+        Some(_) => parked.keys.clone(),
+        None => Vec::new(),
     }
 }
 

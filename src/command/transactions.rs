@@ -354,7 +354,7 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
     let written = ctx.reply.len();
     let evaluation = Evaluation {
         turn: ctx.turn,
-        seed: ctx.node.rng.next_u64(),
+        seed: ctx.rng.next_u64(),
         resumed: false,
         count_ask: ctx.count_ask,
     };

@@ -8,6 +8,8 @@
 //! reader ([`super::cold`]). Scans of more than [`SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker. Either way the command
 //! runs again with what was read pinned.
 
+mod ranges;
+
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 
@@ -19,7 +21,7 @@ use super::hot::HotCache;
 use super::record::{Found, Record, Savepoint};
 use super::rocks::Rocks;
 use super::scan::{PinnedScan, Scan, ScanRequest};
-use super::watched::{RangeWatch, WatchedRanges};
+use super::watched::WatchedRanges;
 use crate::command::halt::{Halt, Run};
 use crate::error::ReplyError;
 use crate::limits::{COLD_KEYS_PER_COMMAND_MAX, RECORD_BYTES_MAX};
@@ -382,49 +384,6 @@ impl View {
     /// Whether a scan too long for a turn may make its command wait; else it is read on the loop, however long.
     pub fn set_scans_may_wait(&mut self, may_wait: bool) {
         self.scans_may_wait = may_wait;
-    }
-
-    // ---- ranges that workers read ----
-
-    /// Notes what is written to a range from now on, while a worker reads it.
-    pub fn watch_range(&mut self, request: &ScanRequest) -> RangeWatch {
-        let watch = self.watched.watch(request);
-        // The worker's snapshot may lack what is not committed yet, and when the answer is there it may be committed.
-        let View {
-            open,
-            handed,
-            watched,
-            ..
-        } = self;
-        let mut is_range_deleted = false;
-        for record in handed
-            .iter()
-            .map(|(_, record)| record)
-            .chain(std::iter::once(&*open))
-        {
-            is_range_deleted |= record.ranges_of(request.cf).next().is_some();
-            let upper = request.upper.as_deref();
-            record.points_in(request.cf, &request.lower, upper, |key, value| {
-                watched.note(request.cf, key, value.map(|value| (value, &b""[..])));
-            });
-        }
-        if is_range_deleted {
-            self.watched.lose_all();
-        }
-        watch
-    }
-
-    /// Notes for the watched ranges what `key` holds now, after a write to it was undone.
-    fn note_present(&mut self, cf: Cf, key: &[u8]) {
-        let consulted = self.consulted;
-        match self.get(cf, key) {
-            Ok(value) => {
-                let value = value.as_deref().map(|value| (value, &b""[..]));
-                self.watched.note(cf, key, value);
-            }
-            Err(_) => self.watched.lose_all(),
-        }
-        self.consulted = consulted;
     }
 
     // ---- groups ----

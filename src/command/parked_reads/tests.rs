@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::client::waiting::Reason;
 use crate::command::dispatch;
 use crate::command::node_bench::NodeBench;
 use crate::command::parked_scans;
@@ -95,6 +94,7 @@ impl Cold {
     fn resume(&mut self) -> Option<ClientKey> {
         let (_, key) = self.bench.node.waiting.next_due()?;
         dispatch::resume(&mut self.bench.node, key);
+        dispatch::serve_written_keys(&mut self.bench.node);
         self.take_requests();
         Some(key)
     }
@@ -265,6 +265,24 @@ fn an_exec_waits_and_is_undone_as_a_whole() {
     cold.send(1, "set a 3");
     cold.finish();
     assert_eq!(cold.bench.received(0), "*-1");
+}
+
+#[test]
+fn who_must_read_before_it_takes_an_element_is_not_overtaken() {
+    let mut cold = Cold::new(everything());
+    cold.run("rpush d old");
+    for line in ["blmove l d left left 0", "blpop l 0"] {
+        let client = cold.bench.connect();
+        cold.send(client, line);
+        cold.finish();
+    }
+    assert_eq!(cold.bench.node.waiting.count(Reason::Keys), 2);
+    assert_eq!(cold.run("rpush l x"), ":1");
+    assert_eq!(cold.bench.received(1), "$1 x");
+    assert_eq!(cold.bench.received(2), "");
+    assert_eq!(cold.run("rpush l y z"), ":2");
+    assert_eq!(cold.bench.received(2), "*2 $1 l $1 y");
+    assert_eq!(cold.run("lrange d 0 -1"), "*2 $1 x $3 old");
 }
 
 #[test]
