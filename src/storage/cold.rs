@@ -12,13 +12,13 @@ use std::cell::{Cell, OnceCell};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
 
 use hashbrown::HashTable;
 
 use super::cf::Cf;
 use super::commit::GroupId;
 use super::rocks::{Pinned, Rocks, StoreError};
+use crate::clock::{Clock, SystemClock};
 use crate::command::halt::{Halt, Run, Wait};
 use crate::limits::{COLD_ANSWER_DELAY_US_MAX, COLD_BYTES_MAX, COLD_KEYS_PER_LOOKUP_MAX};
 
@@ -101,7 +101,8 @@ pub fn read_all(
     mut deliver: impl FnMut(Vec<ColdAnswer>),
 ) {
     let mut answers = Vec::with_capacity(requests.len());
-    let mut since = Instant::now();
+    let clock = SystemClock::new();
+    let mut since_us = clock.mono_us();
     for chunk in requests.chunk_by(|a, b| a.cf == b.cf) {
         for chunk in chunk.chunks(COLD_KEYS_PER_LOOKUP_MAX) {
             let values = match chunk {
@@ -118,9 +119,9 @@ pub fn read_all(
                         .map(|value| value.map_or(Brought::Absent, |value| room.hold(&value))),
                 });
             }
-            if since.elapsed() >= Duration::from_micros(COLD_ANSWER_DELAY_US_MAX) {
+            if clock.mono_us() - since_us >= COLD_ANSWER_DELAY_US_MAX {
                 deliver(std::mem::take(&mut answers));
-                since = Instant::now();
+                since_us = clock.mono_us();
             }
         }
     }
