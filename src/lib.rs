@@ -34,6 +34,7 @@
 //! | loop | owns every client and runs every command; appends its own groups of writes to the WAL | - |
 //! | flusher ([`storage::flusher`]) | appends groups that the loop must not: `wal-sync always`, a stall, large ones | committed, stalled, failed |
 //! | syncer ([`storage::flusher`]) | fsync of the WAL once a second; it never writes | synced |
+//! | readers ([`server`]) | keys and short ranges that are not in memory ([`storage::cold`]) | what they read |
 //! | workers ([`server`]) | long scans, counting, expired keys, free space, compaction, reopening | the answer |
 //! | signals ([`server`]) | SIGTERM, SIGINT | the signal |
 //!

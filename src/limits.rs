@@ -29,6 +29,40 @@ pub const MAILBOX_EVENTS_PER_TURN_MAX: usize = 1024;
 /// Bytes of the writes kept for a range that a worker reads for a waiting command; beyond, the range is read again.
 pub const WATCHED_BYTES_MAX: usize = 4 << 20;
 
+/// Threads that read for commands whose keys are not in memory: as many reads are on their way to the disk at a time.
+pub const COLD_READERS: usize = 4;
+
+/// Keys that one message asks a reader for at most; a turn asks for more in several.
+pub const COLD_KEYS_PER_MESSAGE_MAX: usize = 64;
+
+/// Keys that one message asks for at least, if there are so many: a message and its answer cost two wake-ups.
+pub const COLD_KEYS_PER_MESSAGE_MIN: usize = 4;
+
+/// Keys that a reader looks up in one call.
+pub const COLD_KEYS_PER_LOOKUP_MAX: usize = 16;
+
+/// Microseconds after which a reader delivers the answers that it has, while it goes on for the others.
+pub const COLD_ANSWER_DELAY_US_MAX: u64 = 500;
+
+/// Keys that one evaluation of a command may ask readers for; what it needs beyond it asks for next time.
+pub const COLD_KEYS_PER_COMMAND_MAX: usize = 1024;
+
+/// Bytes of values that readers have brought for commands that have not finished yet. What is beyond is read and not held: its
+/// command finds it in RocksDB's cache, or asks again.
+pub const COLD_BYTES_MAX: usize = 64 << 20;
+
+/// Entries, and bytes of them, that are read of a range that is not in memory before it is known how much of it is wanted.
+pub const COLD_SCAN_ENTRIES_MAX: usize = 1024;
+pub const COLD_SCAN_BYTES_MAX: usize = 1 << 20;
+
+/// Times that a command may wait for a value that it has waited for already, because it was written, or not held, meanwhile;
+/// then it reads the disk on the loop. Waiting for further values is progress, and counts otherwise.
+pub const COLD_REPEATS_MAX: u32 = 2;
+
+/// Times that a command may wait for cold keys in all; then it reads what it still lacks on the loop. Each time it asks for all that
+/// it is known to need, so only a chain of keys, each found through the one before, gets here.
+pub const COLD_ROUNDS_MAX: u32 = 16;
+
 /// SCAN cursors kept at a time; Kvrocks keeps 16,384 as well.
 pub const CURSORS_MAX: usize = 16 * 1024;
 

@@ -8,6 +8,7 @@ use super::transaction::{Transaction, Watch};
 use super::waiting::Ticket;
 use crate::clock::{MonoMs, Turn};
 use crate::command::halt::OnTimeout;
+use crate::command::parked_reads::ParkedReads;
 use crate::command::parked_scans::ParkedScans;
 use crate::command::table::Command;
 use crate::node::key_counting::Ask;
@@ -109,6 +110,8 @@ pub struct Parked {
 pub struct ParkedExtra {
     /// What workers have read for it.
     pub scans: ParkedScans,
+    /// What readers have read for it.
+    pub reads: ParkedReads,
     /// It waits for a count of keys, or has.
     pub count_ask: Option<Ask>,
 }

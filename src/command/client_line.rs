@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::client::{Client, ClientKey, Flag, State};
+use crate::client::waiting::Reason;
+use crate::client::{Client, ClientKey, Flag};
 use crate::node::Node;
 use crate::resp::{Args, Proto};
 
@@ -28,7 +29,10 @@ pub fn write(node: &Node, client: &Client, running: (ClientKey, Args<'_>), text:
     if client.transaction.is_some() {
         flags.push('x');
     }
-    if matches!(client.state, State::Parked(_)) {
+    let reason = client
+        .parked()
+        .and_then(|parked| node.waiting.reason(parked.ticket));
+    if reason.is_some_and(Reason::is_blocked_to_the_eye) {
         flags.push('b');
     }
     if client.watch.as_ref().is_some_and(|watch| watch.is_dirty) {

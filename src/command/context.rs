@@ -122,6 +122,8 @@ pub struct ControlCtx<'a> {
     pub client: ClientKey,
     pub reply: &'a mut Reply,
     pub turn: Turn,
+    /// The same numbers whenever the command is evaluated.
+    pub rng: Rng,
     /// Whether EXEC runs it.
     pub in_exec: bool,
     /// What it remembers of asking for a count of keys, when it is evaluated again after waiting for it.

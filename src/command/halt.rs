@@ -3,7 +3,7 @@
 
 use crate::error::ReplyError;
 use crate::storage::replication_id::ReplicationId;
-use crate::storage::scan::ScanRequest;
+use crate::storage::scan::WantedScan;
 use crate::storage::seq::Seq;
 
 /// What a handler returns: done (its reply is written), or why not.
@@ -23,8 +23,10 @@ pub enum Halt {
 pub enum Wait {
     /// One of these keys is written (BLPOP and kin).
     Keys(KeyWait),
-    /// A worker has read a range that is too long for one turn.
-    Scan(ScanRequest),
+    /// A worker has read a range that is too long for one turn, or not in memory.
+    Scan(WantedScan),
+    /// Readers have read the keys that are not in memory; the view knows which ([`crate::storage::cold`]).
+    ColdRead,
     /// A worker has counted the keys of the databases.
     KeyCount,
     /// The server has left, or stays after all.
@@ -58,6 +60,11 @@ pub enum OnTimeout {
     Null,
     /// WAIT: how many replicas have acknowledged by then.
     Acknowledged,
+}
+
+/// Whether a read told its command to wait for the disk: what else it will need should be asked for too.
+pub fn is_cold<T>(result: &Run<T>) -> bool {
+    matches!(result, Err(Halt::Wait(Wait::ColdRead)))
 }
 
 impl From<ReplyError> for Halt {

@@ -25,6 +25,7 @@ pub mod memory;
 pub mod monitor;
 #[cfg(test)]
 pub mod node_bench;
+pub mod parked_reads;
 pub mod parked_scans;
 pub mod parse;
 pub mod pause;

@@ -145,7 +145,8 @@ impl NodeBench {
             .replace("\r\n", " ")
     }
 
-    fn commit(&mut self) {
+    /// Commits what was written.
+    pub fn commit(&mut self) {
         if let Some(group) = self.node.view.close_group() {
             let rocks = self.node.view.database().expect("open");
             rocks

@@ -13,7 +13,7 @@ use crate::storage::keys::{DbIndex, KeyCodec};
 use crate::storage::options::OpenOptions;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::{Rocks, WriteMode};
-use crate::storage::scan::{self, Pinned, PinnedScan, ScanRequest};
+use crate::storage::scan::{self, Pinned, PinnedScan, ScanRequest, WantedScan};
 use crate::storage::store::{Changes, EventClass, Store};
 use crate::storage::view::View;
 
@@ -171,7 +171,7 @@ impl Bench {
 
     fn read_range(&self, request: ScanRequest) -> Pinned {
         let database = self.view.database().expect("open");
-        scan::read_range(database, request, 1).expect("a range")
+        scan::read_range(database, WantedScan::whole(request), 1).expect("a range")
     }
 
     /// Runs a command given in parts; gives the reply's bytes.
@@ -232,9 +232,9 @@ impl Bench {
                             reply.raw(&key);
                         }
                     }
-                    Halt::Wait(Wait::Scan(request)) => {
+                    Halt::Wait(Wait::Scan(wanted)) => {
                         reply.raw(b"WAIT Scan");
-                        self.wanted_range = Some(request);
+                        self.wanted_range = Some(wanted.request);
                     }
                     Halt::Wait(other) => reply.raw(format!("WAIT {other:?}").as_bytes()),
                 }

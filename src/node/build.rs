@@ -69,6 +69,7 @@ impl Node {
             renames: Default::default(),
             active_expire: true,
             key_counting: Default::default(),
+            cold_reads: Default::default(),
             process,
             any_port: 0,
             applier: None,

@@ -21,6 +21,7 @@ use crate::client::{ClientKey, Clients, Reading};
 use crate::clock::{Clock, MonoMs, Turn};
 use crate::command::context::{DataSettings, EncodingThresholds, Rng};
 use crate::command::cursors::Cursors;
+use crate::command::parked_reads::ColdReads;
 use crate::command::rename::Renames;
 use crate::config::Config;
 use crate::error::ReplyError;
@@ -97,6 +98,8 @@ pub struct Node {
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
     pub key_counting: KeyCounting,
+    /// Keys that readers read for parked commands.
+    pub cold_reads: ColdReads,
     pub process: Process,
     /// The port that the system chose, where `port` is 0.
     pub any_port: u16,

@@ -4,7 +4,7 @@ use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
 use crate::clock::MonoMs;
 use crate::storage::replication_id::ReplicationId;
-use crate::storage::scan::ScanRequest;
+use crate::storage::scan::WantedScan;
 use crate::storage::seq::Seq;
 
 /// Something for the server to do after the turn's commands.
@@ -36,7 +36,7 @@ pub enum WorkerJob {
     Scan {
         client: ClientKey,
         ticket: Ticket,
-        request: ScanRequest,
+        wanted: WantedScan,
     },
     /// Find expired keys.
     FindExpired { limit: usize },

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -18,15 +18,15 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use super::feeding::{Attachment, Feeding, Fill};
 use super::progress::ReplicaId;
 use super::ring::Committed;
-use crate::clock::MonoMs;
+use crate::clock::{Clock, MonoMs, SystemClock};
 use crate::limits::REPLICATION_RING_BYTES_MAX;
 use crate::reactor::Stream;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::seq::Seq;
 
 const WAKER: Token = Token(usize::MAX);
-/// How often silent links are looked at.
-const TICK: Duration = Duration::from_millis(100);
+/// Milliseconds between two looks at silent links.
+const TICK_MS: u64 = 100;
 /// Writes to one link before the others have their turn.
 const WRITES_PER_TURN_MAX: usize = 8;
 
@@ -107,7 +107,7 @@ impl Feeder {
             links: HashMap::new(),
             feeding: Feeding::new(last, REPLICATION_RING_BYTES_MAX),
             awaited: Arc::clone(&awaited),
-            started: Instant::now(),
+            clock: SystemClock::new(),
             timeout_ms: u64::from(timeout_s) * 1000,
             notify: Box::new(notify),
             history: None,
@@ -200,7 +200,7 @@ struct Shell {
     links: HashMap<ReplicaId, Socket>,
     feeding: Feeding,
     awaited: Arc<AtomicU64>,
-    started: Instant,
+    clock: SystemClock,
     timeout_ms: u64,
     notify: Box<dyn Fn(FeederEvent) + Send>,
     history: Option<ReplicationId>,
@@ -216,13 +216,15 @@ struct Socket {
 impl Shell {
     fn run(mut self) {
         let mut events = Events::with_capacity(256);
-        let mut next_tick = Instant::now() + TICK;
+        let mut next_tick = self.now().0 + TICK_MS;
         let mut has_more = false;
         loop {
             let timeout = match (has_more, self.links.is_empty()) {
                 (true, _) => Some(Duration::ZERO),
                 (false, true) => None,
-                (false, false) => Some(next_tick.saturating_duration_since(Instant::now())),
+                (false, false) => Some(Duration::from_millis(
+                    next_tick.saturating_sub(self.now().0),
+                )),
             };
             match self.poll.poll(&mut events, timeout) {
                 Ok(()) => {}
@@ -254,9 +256,9 @@ impl Shell {
                     return;
                 }
             }
-            if Instant::now() >= next_tick {
-                next_tick = Instant::now() + TICK;
-                let now = self.now();
+            let now = self.now();
+            if now.0 >= next_tick {
+                next_tick = now.0 + TICK_MS;
                 for id in self.feeding.tick(now, self.timeout_ms, self.history) {
                     self.drop_link(id, "it is silent for longer than repl-timeout");
                 }
@@ -266,7 +268,7 @@ impl Shell {
     }
 
     fn now(&self) -> MonoMs {
-        MonoMs(self.started.elapsed().as_millis() as u64)
+        self.clock.turn().now()
     }
 
     /// False at the end.

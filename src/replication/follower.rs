@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mio::net::TcpStream;
@@ -21,7 +21,7 @@ use super::frames::{Frame, FrameReader};
 use super::handshake::{Action, Link, LinkSettings, LinkState, Position, Problem};
 use super::history::Peer;
 use super::wire::{LineReader, Request};
-use crate::clock::MonoMs;
+use crate::clock::{Clock, MonoMs, SystemClock};
 use crate::limits::RECEIVED_IN_FLIGHT_BYTES_MAX;
 use crate::storage::received::{BatchRules, ReceivedBatch};
 use crate::storage::replication_id::ReplicationId;
@@ -114,7 +114,7 @@ pub struct Follower {
     sender: Sender<ToFollower>,
     waker: Arc<Waker>,
     gauge: Arc<FollowerGauge>,
-    started: Instant,
+    clock: SystemClock,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -128,13 +128,13 @@ impl Follower {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (sender, receiver) = mpsc::channel();
         let gauge = Arc::new(FollowerGauge::default());
-        let started = Instant::now();
+        let clock = SystemClock::new();
         let link = Link::new(start.settings, MonoMs(0));
         let shell = Shell {
             poll,
             receiver,
             gauge: Arc::clone(&gauge),
-            started,
+            clock,
             host: start.host,
             port: start.port,
             rules: start.rules,
@@ -151,7 +151,7 @@ impl Follower {
             sender,
             waker,
             gauge,
-            started,
+            clock,
             thread: Some(thread),
         })
     }
@@ -177,7 +177,7 @@ impl Follower {
 
     /// Milliseconds since something last came from the primary.
     pub fn silence_ms(&self) -> u64 {
-        let now = self.started.elapsed().as_millis() as u64;
+        let now = self.clock.turn().now().0;
         now.saturating_sub(self.gauge.heard_at_ms.load(Ordering::Acquire))
     }
 
@@ -220,7 +220,7 @@ struct Shell {
     poll: Poll,
     receiver: Receiver<ToFollower>,
     gauge: Arc<FollowerGauge>,
-    started: Instant,
+    clock: SystemClock,
     host: String,
     port: u16,
     rules: BatchRules,
@@ -266,7 +266,7 @@ impl Shell {
     }
 
     fn now(&self) -> MonoMs {
-        MonoMs(self.started.elapsed().as_millis() as u64)
+        self.clock.turn().now()
     }
 
     fn timeout(&self) -> Duration {
@@ -426,7 +426,7 @@ impl Shell {
             let result = io::Read::read(&mut connection.stream, &mut connection.arrived[before..]);
             let bytes = *result.as_ref().unwrap_or(&0);
             connection.arrived.truncate(before + bytes);
-            let now = MonoMs(self.started.elapsed().as_millis() as u64);
+            let now = self.clock.turn().now();
             match result {
                 Ok(0) => {
                     self.link.lost("the primary has closed the connection", now);
@@ -569,7 +569,7 @@ impl Shell {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    let now = MonoMs(self.started.elapsed().as_millis() as u64);
+                    let now = self.clock.turn().now();
                     self.link.lost(&error.to_string(), now);
                     return;
                 }

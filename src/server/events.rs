@@ -5,6 +5,7 @@ use crate::client::waiting::Ticket;
 use crate::replication::feeder::FeederEvent;
 use crate::replication::follower::FollowerEvent;
 use crate::server::feeding::Judged;
+use crate::storage::cold::ColdAnswer;
 use crate::storage::commit::CommitEvent;
 use crate::storage::counting::KeyCounts;
 use crate::storage::disk::Look;
@@ -28,6 +29,8 @@ pub enum LoopEvent {
         ticket: Ticket,
         text: String,
     },
+    /// Keys were read for parked commands.
+    ColdRead(Vec<ColdAnswer>),
     /// Keys were counted.
     Counted(KeyCounts),
     /// A search for expired keys has ended.

@@ -46,6 +46,8 @@ pub struct Server {
     /// Groups at the flusher and when they were handed over, while the latency monitor is on.
     queued_since: VecDeque<(GroupId, u64)>,
     workers: Workers,
+    /// Read keys that are not in memory.
+    readers: Workers,
     cron: cron::Cron,
     /// There is more to take than a turn takes: do not sleep before the next one.
     look_again: bool,

@@ -9,7 +9,7 @@ use super::{Server, feeding, listening, open_files, signals};
 use crate::clock::SystemClock;
 use crate::command::rename::Renames;
 use crate::config::Config;
-use crate::limits::READ_BYTES_PER_TURN_MAX;
+use crate::limits::{COLD_READERS, READ_BYTES_PER_TURN_MAX};
 use crate::logging::Log;
 use crate::node::Node;
 use crate::reactor::{Reactor, Ready};
@@ -77,8 +77,10 @@ impl Server {
         durable.begin(&config, &sender)?;
         signals::start(sender.clone())
             .map_err(|error| failure(EXIT_START, format!("no signals: {error}")))?;
-        let workers = Workers::start(config.workers as usize, &sender)
+        let workers = Workers::start("worker", config.workers as usize, &sender)
             .map_err(|error| failure(EXIT_START, format!("no workers: {error}")))?;
+        let readers = Workers::start("reader", COLD_READERS, &sender)
+            .map_err(|error| failure(EXIT_START, format!("no readers: {error}")))?;
         let disk = DiskGauge::new(config.disk_reserve);
         let supervisor = Supervisor::from_environment(config.supervised).map_err(|error| {
             failure(
@@ -116,6 +118,7 @@ impl Server {
             committer: None,
             queued_since: Default::default(),
             workers,
+            readers,
             cron: Cron::new(),
             look_again: false,
             accept_more: Vec::new(),
@@ -167,6 +170,7 @@ impl Server {
         self.feeding.stop();
         let synced = self.committer.take().map(|committer| committer.shutdown());
         self.workers.stop();
+        self.readers.stop();
         // In the log by now: the commit path drains before it ends.
         self.node.view.drop_uncommitted();
         let closed = self

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::{dispatch, parked_scans};
+use crate::command::{dispatch, parked_reads, parked_scans};
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
 use crate::stats::latency;
@@ -124,6 +124,7 @@ impl Server {
                     dispatch::unblock_with_error(&mut self.node, client, &error);
                 }
             }
+            LoopEvent::ColdRead(answers) => parked_reads::answered(&mut self.node, answers),
             LoopEvent::Counted(counts) => self.keys_counted(counts),
             LoopEvent::Expired(search) => self.expired_found(search),
             LoopEvent::Disk(look) => self.disk_seen(look),
@@ -183,6 +184,7 @@ impl Server {
         self.apply_received();
         self.step_role_change();
         self.await_acks();
+        self.send_cold_reads();
         self.count_keys_if_due();
     }
 

@@ -1,5 +1,6 @@
-//! Storage in Kvrocks's format: bytes on disk ([`keys`], [`metadata`]), batches ([`record`], and [`received`] from elsewhere), uncommitted writes over the
-//! database ([`view`], [`scan`], [`hot`], [`edges`]), typed keys ([`store`]), keys of any type ([`keyspace`]), and the engine underneath.
+//! Storage in Kvrocks's format: bytes on disk ([`keys`], [`metadata`]), batches ([`record`], and [`received`] from elsewhere),
+//! uncommitted writes over the database ([`view`], [`scan`], [`hot`], [`edges`], [`cold`]), typed keys ([`store`]), keys of any
+//! type ([`keyspace`]), and the engine underneath.
 //!
 //! The engine, in reading order: [`cf`], [`seq`] and [`replication_id`] are its vocabulary, [`rocks`] is the handle over RocksDB (the only
 //! module that names its types), [`commit`] decides on which thread a group of writes is appended and [`flusher`] holds
@@ -8,6 +9,7 @@
 //! [`checkpoint`] makes what a full copy ships, [`swap`] puts a copy in the database's place.
 
 pub mod cf;
+pub mod cold;
 pub mod commit;
 pub mod counting;
 pub mod crc32c;

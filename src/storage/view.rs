@@ -4,13 +4,17 @@
 //! newest uncommitted group that it consulted, present or absent: its reply depends on that commit. A command that must
 //! wait or fails is undone to its savepoint.
 //!
-//! Owned by the loop. Reads may meet RocksDB's block cache or the page cache; scans of more than
-//! [`SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker (the command waits, and runs again with the entries pinned).
+//! Owned by the loop. A command's reads meet RocksDB's memtables and block cache; for what is not there the command waits for a
+//! reader ([`super::cold`]). Scans of more than [`SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker. Either way the command
+//! runs again with what was read pinned.
+
+mod ranges;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 
 use super::cf::Cf;
+use super::cold::{ColdTable, DiskReads};
 use super::commit::{Group, GroupId};
 use super::edges::Edges;
 use super::hot::HotCache;
@@ -20,10 +24,10 @@ use super::replication_id::ReplicationId;
 use super::rocks::Rocks;
 use super::scan::{PinnedScan, Scan, ScanRequest};
 use super::seq::Seq;
-use super::watched::{RangeWatch, WatchedRanges};
+use super::watched::WatchedRanges;
 use crate::command::halt::{Halt, Run};
 use crate::error::ReplyError;
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{COLD_KEYS_PER_COMMAND_MAX, RECORD_BYTES_MAX};
 
 /// What reads are told while the database is closed; commands are parked before they get here.
 const CLOSED: ReplyError =
@@ -53,6 +57,8 @@ pub struct View {
     pub(super) scans_may_wait: bool,
     /// Ranges that workers read for waiting commands.
     watched: WatchedRanges,
+    /// Keys that readers read for waiting commands.
+    pub cold: ColdTable,
     /// What workers returned for the command that runs now.
     pub pinned: Vec<PinnedScan>,
     spare: Vec<Record>,
@@ -95,6 +101,7 @@ impl View {
             last_version: 0,
             scans_may_wait: true,
             watched: WatchedRanges::default(),
+            cold: ColdTable::default(),
             pinned: Vec::new(),
             spare: Vec::new(),
             scratch_key: Vec::new(),
@@ -120,6 +127,7 @@ impl View {
         self.cache.clear();
         self.edges.clear();
         self.next_seq = rocks.last_seq().next();
+        self.cold.lose_all();
         self.rocks = Some(rocks);
     }
 
@@ -164,8 +172,20 @@ impl View {
             }));
         }
         let rocks = self.rocks.as_ref().ok_or(Halt::Error(CLOSED))?;
-        let value = rocks.get(cf, key).map_err(Halt::from)?;
-        let bytes = value.as_deref();
+        let (pin, value);
+        let bytes = match self.cold.pinned(cf, key, hash) {
+            Some(found) => {
+                pin = found;
+                pin.value().flatten()
+            }
+            None => {
+                value = match self.cold.disk_reads {
+                    DiskReads::Direct => rocks.get(cf, key)?,
+                    DiskReads::Wait => self.cold.read_memory(rocks, cf, key, hash)?,
+                };
+                value.as_deref()
+            }
+        };
         // An absent element is rarely asked for twice; an absent key (SETNX, EXISTS, WATCH) is.
         if bytes.is_some() || cf == Cf::Metadata {
             self.cache.insert(
@@ -177,6 +197,26 @@ impl View {
             );
         }
         Ok(with(bytes))
+    }
+
+    /// The running command will need `key` too: it is read together with the key that memory does not hold.
+    pub fn want(&mut self, cf: Cf, key: &[u8]) {
+        let hash = self.hash(cf, key);
+        let is_known = self.cold.wanted_count() >= COLD_KEYS_PER_COMMAND_MAX
+            || self.cache.contains(cf, key, hash)
+            || find_uncommitted(&self.open, self.open_id, &self.handed, cf, key, hash).is_some()
+            || self.cold.pinned(cf, key, hash).is_some();
+        if !is_known {
+            self.cold.want(cf, key, hash);
+        }
+    }
+
+    /// Calls `with` on the value that the running command has written to `key`, or on `None`: for keys that nobody else can have written.
+    pub fn read_own<T>(&self, cf: Cf, key: &[u8], with: impl FnOnce(Option<&[u8]>) -> T) -> T {
+        match self.open.find(cf, key, self.hash(cf, key)) {
+            Found::Value(value) => with(Some(value)),
+            Found::Deleted | Found::Unknown => with(None),
+        }
     }
 
     /// The value of `key`, copied.
@@ -233,6 +273,9 @@ impl View {
         if !self.watched.is_empty() {
             self.watched.note(cf, key, Some((head, tail)));
         }
+        if !self.cold.is_empty() {
+            self.cold.note_written(cf, key, hash, self.open_id);
+        }
     }
 
     /// Deletes `key`.
@@ -248,6 +291,9 @@ impl View {
         if !self.watched.is_empty() {
             self.watched.note(cf, key, None);
         }
+        if !self.cold.is_empty() {
+            self.cold.note_written(cf, key, hash, self.open_id);
+        }
     }
 
     /// Deletes everything in `cf` from `from` on and below `to`.
@@ -256,6 +302,7 @@ impl View {
         self.cache.clear();
         self.consulted = self.open_id;
         self.watched.lose_all();
+        self.cold.lose_all();
     }
 
     /// A version for a key created now: above every earlier one of this process, and in time order across restarts.
@@ -300,15 +347,25 @@ impl View {
             open,
             cache,
             watched,
+            cold,
             ..
         } = self;
         let mut watched_keys = Vec::new();
+        let mut pinned_keys = Vec::new();
         let range = open.undo(mark.savepoint, |(cf, key, hash)| {
             cache.remove(cf, key, hash);
             if watched.covers(cf, key) {
                 watched_keys.push((cf, key.to_vec()));
             }
+            if !cold.is_empty() && cold.find(cf, key, hash).is_some() {
+                pinned_keys.push((cf, key.to_vec(), hash));
+            }
         });
+        for (cf, key, hash) in pinned_keys {
+            if matches!(self.open.find(cf, &key, hash), Found::Unknown) {
+                self.cold.note_unwritten(cf, &key, hash, self.open_id);
+            }
+        }
         if range {
             self.cache.clear();
             self.watched.lose_all();
@@ -336,49 +393,6 @@ impl View {
     /// Whether a scan too long for a turn may make its command wait; else it is read on the loop, however long.
     pub fn set_scans_may_wait(&mut self, may_wait: bool) {
         self.scans_may_wait = may_wait;
-    }
-
-    // ---- ranges that workers read ----
-
-    /// Notes what is written to a range from now on, while a worker reads it.
-    pub fn watch_range(&mut self, request: &ScanRequest) -> RangeWatch {
-        let watch = self.watched.watch(request);
-        // The worker's snapshot may lack what is not committed yet, and when the answer is there it may be committed.
-        let View {
-            open,
-            handed,
-            watched,
-            ..
-        } = self;
-        let mut is_range_deleted = false;
-        for record in handed
-            .iter()
-            .map(|(_, record)| record)
-            .chain(std::iter::once(&*open))
-        {
-            is_range_deleted |= record.ranges_of(request.cf).next().is_some();
-            let upper = request.upper.as_deref();
-            record.points_in(request.cf, &request.lower, upper, |key, value| {
-                watched.note(request.cf, key, value.map(|value| (value, &b""[..])));
-            });
-        }
-        if is_range_deleted {
-            self.watched.lose_all();
-        }
-        watch
-    }
-
-    /// Notes for the watched ranges what `key` holds now, after a write to it was undone.
-    fn note_present(&mut self, cf: Cf, key: &[u8]) {
-        let consulted = self.consulted;
-        match self.get(cf, key) {
-            Ok(value) => {
-                let value = value.as_deref().map(|value| (value, &b""[..]));
-                self.watched.note(cf, key, value);
-            }
-            Err(_) => self.watched.lose_all(),
-        }
-        self.consulted = consulted;
     }
 
     // ---- groups ----
@@ -537,6 +551,7 @@ impl View {
         self.cache.clear();
         self.edges.clear();
         self.watched.lose_all();
+        self.cold.lose_all();
         self.history.announced = false;
         if let Some(rocks) = &self.rocks {
             self.next_seq = rocks.last_seq().next();

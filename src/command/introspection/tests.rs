@@ -17,11 +17,9 @@ const INTENDED: &[(&str, &str)] = &[
     ("client|setinfo", "of Redis 7.2"),
     ("compact", "of Kvrocks"),
     ("clusterx", "of Kvrocks"),
-    ("replicaof", NO_ROLE_CHANGE),
-    ("slaveof", NO_ROLE_CHANGE),
+    ("_db_name", "of Kvrocks"),
+    ("psync", "Kvrocks's form has one argument"),
 ];
-
-const NO_ROLE_CHANGE: &str = "a change of role is not taken into a transaction";
 
 /// A redis-server on a socket in a directory of its own, ended with this value.
 struct Oracle {
