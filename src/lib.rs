@@ -41,7 +41,7 @@
 //!
 //! [`server`] (its `turn.rs` is the list of what happens in a turn), [`reactor`], [`client`] (session, output, blocked list),
 //! [`command`] (`gate.rs`, `dispatch.rs`, then any family), [`pause`], [`node`], [`storage`] (`view.rs`, `record.rs`, `commit.rs`),
-//! [`resp`], [`config`], [`text`], [`rdb`].
+//! [`replication`] (its page is the link from the first byte on), [`resp`], [`config`], [`text`], [`rdb`].
 //!
 //! # Invariants
 //!
@@ -51,7 +51,7 @@
 //!   its savepoint and evaluated again from the first check.
 //! - Invariant: a reply leaves after the commit of everything it shows, and after every earlier reply of its client.
 //! - Invariant: while anything is paused nothing else moves the sequence number: no expiry, no background write.
-//! - Invariant: [`pause`], [`client::waiting`], [`client::output`], [`pubsub`] and [`resp`] use no socket, clock or lock.
+//! - Invariant: [`pause`], [`client::waiting`], [`client::output`], [`pubsub`], [`replication`] and [`resp`] use no socket, clock or lock.
 //! - Invariant: arrows point one way: server → reactor, command → node → client, storage.
 //!
 //! # Glossary
@@ -59,6 +59,7 @@
 //! - *turn*: one pass of the loop; it sees one time ([`clock::Turn`]).
 //! - *record*: one WAL batch, the unit of commit and of replication. *Group*: a record on its way to the WAL.
 //! - *view*: what commands read and write: uncommitted records over the database.
+//! - *term*: the time in which one node is the primary; its records end in the *replication id* drawn for it. *History*: those records.
 //! - *gated*: a reply that waits for its commit.
 //! - *park*: to put a client on the blocked list with its command; *due*: to be evaluated again.
 //! - *pause*: purpose, scope (writes or all) and end; it *holds* a command back.
@@ -94,6 +95,7 @@ pub mod pause;
 pub mod pubsub;
 pub mod rdb;
 pub mod reactor;
+pub mod replication;
 pub mod resp;
 pub mod server;
 pub mod stats;

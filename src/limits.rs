@@ -39,4 +39,29 @@ pub const RANDOM_REPEATS_MAX: u64 = 1 << 20;
 /// Bytes of one key: RocksDB and the sub-key layout take more, Redis's own bound is `proto-max-bulk-len`.
 pub const COMMAND_NAME_BYTES_MAX: usize = 64;
 
+/// Bytes of one batch taken from a primary. A transaction of `client-query-buffer-limit` (1 GiB) must fit with its keys; memory
+/// is taken as bytes arrive, never by what a length line announces.
+pub const RECEIVED_BATCH_BYTES_MAX: usize = 2 << 30;
+
+/// Bytes of one line on a replication link, but for the list of a checkpoint's files.
+pub const LINK_LINE_BYTES_MAX: usize = 4096;
+
+/// Bytes of the line that lists a checkpoint's files: a million of them with names of a dozen characters.
+pub const FILE_LIST_BYTES_MAX: usize = 16 << 20;
+
+/// Bytes of one file's name in a checkpoint. RocksDB's own are below 30.
+pub const FILE_NAME_BYTES_MAX: usize = 128;
+
+/// Bytes that one file of a checkpoint may announce: far above any table, far below where sums overflow.
+pub const COPIED_FILE_BYTES_MAX: u64 = 1 << 42;
+
+/// Bytes of a published message's channel and payload together on a link between Stillpoints; as `proto-max-bulk-len`, with
+/// room for the channel.
+pub const LINK_MESSAGE_BYTES_MAX: usize = 1 << 30;
+
+/// Nodes from a replica up to the primary at the top of its chain. Longer chains are refused, as loops are.
+pub const CHAIN_NODES_MAX: usize = 16;
+
+const _: () = assert!(LINK_MESSAGE_BYTES_MAX <= RECEIVED_BATCH_BYTES_MAX);
+const _: () = assert!(RECORD_BYTES_MAX * 2 <= RECEIVED_BATCH_BYTES_MAX);
 const _: () = assert!(READ_BYTES_PER_TURN_MAX <= RECORD_BYTES_MAX);

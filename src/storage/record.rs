@@ -15,8 +15,17 @@ use super::cf::Cf;
 /// Where Kvrocks keeps the replication id, in the `propagate` family.
 pub const REPLICATION_ID_KEY: &[u8] = b"replication_id_";
 
-const PUT_TAGGED: u8 = 0x05;
-const LOG_DATA: u8 = 0x03;
+/// What an operation in a batch begins with. The tagged ones name their family, the others are about the default one.
+/// Source: RocksDB `db/dbformat.h` `ValueType`.
+pub(super) mod tag {
+    pub const DELETE: u8 = 0x00;
+    pub const PUT: u8 = 0x01;
+    pub const LOG_DATA: u8 = 0x03;
+    pub const DELETE_TAGGED: u8 = 0x04;
+    pub const PUT_TAGGED: u8 = 0x05;
+    pub const DELETE_RANGE_TAGGED: u8 = 0x0e;
+    pub const DELETE_RANGE: u8 = 0x0f;
+}
 
 /// The stretch of the arena that holds a key or a value.
 #[derive(Clone, Copy, Debug, Default)]
@@ -292,7 +301,7 @@ impl Record {
         let mut count = 0u32;
         if announce {
             count += 1;
-            out.push(PUT_TAGGED);
+            out.push(tag::PUT_TAGGED);
             push_varint(Cf::Propagate.id(), &mut out);
             push_slice(REPLICATION_ID_KEY, &mut out);
             push_slice(replication_id.as_bytes(), &mut out);
@@ -301,7 +310,7 @@ impl Record {
             count += u32::from(op.kind != Kind::LogData);
             self.encode_op(op, &mut out);
         }
-        out.push(LOG_DATA);
+        out.push(tag::LOG_DATA);
         push_varint(replication_id.len() as u32 + 2, &mut out);
         out.extend_from_slice(b"r ");
         out.extend_from_slice(replication_id.as_bytes());
@@ -319,11 +328,11 @@ impl Record {
 
     fn encode_op(&self, op: &Op, out: &mut Vec<u8>) {
         let (plain, tagged) = match op.kind {
-            Kind::Put => (0x01, PUT_TAGGED),
-            Kind::Delete => (0x00, 0x04),
-            Kind::DeleteRange => (0x0f, 0x0e),
+            Kind::Put => (tag::PUT, tag::PUT_TAGGED),
+            Kind::Delete => (tag::DELETE, tag::DELETE_TAGGED),
+            Kind::DeleteRange => (tag::DELETE_RANGE, tag::DELETE_RANGE_TAGGED),
             Kind::LogData => {
-                out.push(LOG_DATA);
+                out.push(tag::LOG_DATA);
                 push_slice(self.stretch(op.value), out);
                 return;
             }
