@@ -1,6 +1,7 @@
-//! Replication by sequence number, in Kvrocks's protocol: its pure parts. Bytes, events and a time in; values and actions out.
+//! Replication by sequence number, in Kvrocks's protocol: its pure parts, and the threads of a full copy.
 //!
-//! Nothing here uses a socket, a file, a clock, randomness or a lock; threads and the loop drive it. In reading order:
+//! Nothing in the pure parts uses a socket, a file, a clock, randomness or a lock; threads and the loop drive them: bytes, events and
+//! a time in, values and actions out. In reading order:
 //!
 //! 1. [`wire`]: what a replica sends to get a link, and what the answers mean. [`frames`]: what then travels on it, both ways.
 //!    [`files`]: the file list and the file bodies of a full copy.
@@ -8,7 +9,10 @@
 //! 3. [`handshake`]: the replica's side of a link, from connecting to streaming, copying or trying again. [`acks`]: when it says
 //!    what it has applied.
 //! 4. [`progress`]: the primary's table of replicas: who was sent and has acknowledged what; WAIT, INFO and ROLE read it.
-//! 5. [`ring`]: what was committed lately, in memory, for replicas that keep up.
+//! 5. [`ring`]: what was committed lately, in memory, for replicas that keep up. [`rate`]: a limit that senders share.
+//!
+//! Not pure are the two sides of a full copy, blocking code on sockets of its own ([`timed`]): [`full_copy`] ships a checkpoint, [`fetch`]
+//! fetches one.
 //!
 //! A batch that arrives is validated by [`crate::storage::received`] before anything is done with it.
 //!
@@ -33,10 +37,14 @@
 //! ```
 
 pub mod acks;
+pub mod fetch;
 pub mod files;
 pub mod frames;
+pub mod full_copy;
 pub mod handshake;
 pub mod history;
 pub mod progress;
+pub mod rate;
 pub mod ring;
+pub mod timed;
 pub mod wire;
