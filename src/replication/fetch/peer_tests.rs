@@ -375,9 +375,7 @@ fn a_silent_peer_is_given_up_and_a_cancel_ends_the_waiting() {
         std::thread::spawn(move || fetch(&patient, &FetchProgress::default(), &cancel))
     };
     // The first connection, and the one that is waited for.
-    for _ in 0..2 {
-        silent.accept().unwrap();
-    }
+    let _held = [silent.accept().unwrap(), silent.accept().unwrap()];
     cancel.store(true, Ordering::Relaxed);
     let error = fetching.join().unwrap().unwrap_err();
     assert!(matches!(error, FetchError::Cancelled), "{error}");
