@@ -75,6 +75,15 @@ pub struct CheckpointState {
 }
 
 impl CheckpointState {
+    /// At the start of a process: a worker runs [`remove`], as what an earlier one left is of unknown age; then tell
+    /// [`CheckpointState::removed`].
+    pub fn at_start() -> CheckpointState {
+        CheckpointState {
+            is_busy: true,
+            ..CheckpointState::default()
+        }
+    }
+
     /// Whether a worker makes or removes one now.
     pub fn is_busy(&self) -> bool {
         self.is_busy

@@ -16,8 +16,14 @@ fn request(state: &mut CheckpointState, now: u64) -> Decision {
 
 #[test]
 fn one_is_made_for_the_first_and_shared_with_those_who_come_meanwhile() {
-    let mut state = CheckpointState::default();
+    let mut state = CheckpointState::at_start();
     assert!(!state.is_served());
+    assert_eq!(
+        request(&mut state, 999),
+        Decision::Wait,
+        "for the leftovers to go"
+    );
+    state.removed();
     assert_eq!(request(&mut state, 1000), Decision::Create);
     assert_eq!(request(&mut state, 1001), Decision::Wait);
     state.created(MonoMs(2000), Seq::new(50));

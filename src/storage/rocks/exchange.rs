@@ -12,7 +12,7 @@ use super::{REOPEN_POLL_INTERVAL, ReopenError, Rocks};
 
 /// A database that was closed; its directory stays locked as long as this lives.
 pub struct Closed {
-    options: OpenOptions,
+    options: Box<OpenOptions>,
     lock: Option<DirLock>,
 }
 
@@ -24,7 +24,7 @@ impl Rocks {
         let closed = loop {
             if let Some(shared) = Arc::get_mut(&mut self.0) {
                 break Closed {
-                    options: shared.options.clone(),
+                    options: Box::new(shared.options.clone()),
                     lock: shared.lock.take(),
                 };
             }
@@ -69,7 +69,7 @@ impl Closed {
         let options = OpenOptions {
             last_synced_seq: synced,
             accept_wal_loss: false,
-            ..self.options.clone()
+            ..(*self.options).clone()
         };
         open::open_locked(&options, self.lock.clone()).map_err(|error| (self, error))
     }
