@@ -364,10 +364,7 @@ pub(super) fn last_record_id(rocks: &Rocks) -> Result<Option<ReplicationId>, Str
         .record_holding(last, last)
         .map_err(|error| error.to_string())?;
     match record {
-        Some(record) => Ok(record
-            .replication_id
-            .as_deref()
-            .and_then(ReplicationId::from_bytes)),
+        Some(record) => Ok(record.id),
         None => stored_id(rocks),
     }
 }
@@ -389,10 +386,7 @@ fn evidence(rocks: &Rocks, next: Seq, latest: Seq) -> Result<Evidence, String> {
         Ok(record.map(|record| {
             let facts = RecordFacts {
                 first: record.first,
-                id: record
-                    .replication_id
-                    .as_deref()
-                    .and_then(ReplicationId::from_bytes),
+                id: record.id,
             };
             (facts, record.first.after_batch(record.count))
         }))

@@ -134,6 +134,7 @@ pub const LINES: &[(&str, &str)] = &[
     ("ping", "[message]"),
     ("psetex", "key milliseconds value"),
     ("psubscribe", "pattern [pattern ...]"),
+    ("psync", "[replicationid] offset"),
     ("pttl", "key"),
     ("publish", "channel message"),
     ("pubsub|channels", "[pattern]"),
