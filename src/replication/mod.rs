@@ -11,8 +11,8 @@
 //! 4. [`progress`]: the primary's table of replicas: who was sent and has acknowledged what; WAIT, INFO and ROLE read it.
 //! 5. [`ring`]: what was committed lately, in memory, for replicas that keep up. [`rate`]: a limit that senders share.
 //!
-//! Not pure are the two sides of a full copy, blocking code on sockets of its own ([`timed`]): [`full_copy`] ships a checkpoint, [`fetch`]
-//! fetches one.
+//! Not pure are [`evidence`], which reads the log for [`history`], and the two sides of a full copy, blocking code on sockets of its
+//! own ([`timed`]): [`full_copy`] ships a checkpoint, [`fetch`] fetches one.
 //!
 //! A batch that arrives is validated by [`crate::storage::received`] before anything is done with it.
 //!
@@ -37,6 +37,7 @@
 //! ```
 
 pub mod acks;
+pub mod evidence;
 pub mod fetch;
 pub mod files;
 pub mod frames;
