@@ -32,15 +32,15 @@ pub const WATCHED_BYTES_MAX: usize = 4 << 20;
 /// SCAN cursors kept at a time; Kvrocks keeps 16,384 as well.
 pub const CURSORS_MAX: usize = 16 * 1024;
 
-/// Elements that one HRANDFIELD, SRANDMEMBER or ZRANDMEMBER with a negative count may answer, repeats counted: a count needs no
-/// data behind it, and redis-server runs out of memory on a large one.
+/// Elements that one HRANDFIELD, SRANDMEMBER or ZRANDMEMBER with a negative count may answer, repeats counted: a count needs
+/// no data behind it, and redis-server runs out of memory on a large one.
 pub const RANDOM_REPEATS_MAX: u64 = 1 << 20;
 
 /// Bytes of one key: RocksDB and the sub-key layout take more, Redis's own bound is `proto-max-bulk-len`.
 pub const COMMAND_NAME_BYTES_MAX: usize = 64;
 
-/// Bytes of one batch taken from a primary. A transaction of `client-query-buffer-limit` (1 GiB) must fit with its keys; memory
-/// is taken as bytes arrive, never by what a length line announces.
+/// Bytes of one batch taken from a primary. A transaction of `client-query-buffer-limit` (1 GiB) must fit with its keys;
+/// memory is taken as bytes arrive, never by what a length line announces.
 pub const RECEIVED_BATCH_BYTES_MAX: usize = 2 << 30;
 
 /// Bytes of one line on a replication link, but for the list of a checkpoint's files.

@@ -1,14 +1,15 @@
 //! When a replica tells its primary what it has applied. Pure.
 //!
-//! To a Stillpoint, and to a Kvrocks that has asked before and so reads the answers: as soon as something new is applied, and every second for
-//! a sign of life. To any other Kvrocks once a second: one from 2.14 on uses it, an older one leaves it unread in its socket. The sender drops an
-//! acknowledgement that its socket does not take; the next one says more anyway.
+//! To a Stillpoint, and to a Kvrocks that has asked before and so reads the answers: as soon as something new is applied,
+//! and every second for a sign of life. To any other Kvrocks once a second: one from 2.14 on uses it, an older one leaves it
+//! unread in its socket. The sender drops an acknowledgement that its socket does not take; the next one says more anyway.
 
 use super::history::Peer;
 use crate::clock::MonoMs;
 use crate::storage::seq::Seq;
 
-/// Milliseconds between two acknowledgements when nothing is new. Redis's interval, which `min-replicas-max-lag` (in seconds) relies on.
+/// Milliseconds between two acknowledgements when nothing is new. Redis's interval, which `min-replicas-max-lag` (in
+/// seconds) relies on.
 pub const ACK_INTERVAL_MS: u64 = 1000;
 
 /// What is to be acknowledged on one link, and when. `acked_seq <= applied_seq`.

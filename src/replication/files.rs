@@ -1,11 +1,11 @@
 //! A full copy on the link: the list of a checkpoint's files, and their bodies. Pure.
 //!
-//! `_fetch_meta` answers `CURRENT,MANIFEST-000004,000012.sst,...` CR LF. `_fetch_file` answers, for each name asked for and in that order,
-//! `<size>` CR LF and exactly so many raw bytes, nothing behind them; a size of zero is legal. There is no checksum: TCP, and RocksDB's
-//! own over its blocks, have to do. Source: `kvrocks-replication.md` section 5.
+//! `_fetch_meta` answers `CURRENT,MANIFEST-000004,000012.sst,...` CR LF. `_fetch_file` answers, for each name asked for and
+//! in that order, `<size>` CR LF and exactly so many raw bytes, nothing behind them; a size of zero is legal. There is no
+//! checksum: TCP, and RocksDB's own over its blocks, have to do. Source: `kvrocks-replication.md` section 5.
 //!
-//! A name becomes a path on both sides, so it is checked on both: no separator, no `..`, nothing but the characters of RocksDB's own
-//! names.
+//! A name becomes a path on both sides, so it is checked on both: no separator, no `..`, nothing but the characters of
+//! RocksDB's own names.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -84,8 +84,9 @@ impl FileName {
         &self.0
     }
 
-    /// Whether the file, once fetched, is the same under this name in a later checkpoint of the same primary. Tables and blobs
-    /// are never changed; `MANIFEST-n`, `OPTIONS-n`, `CURRENT` and logs may have grown under their names (which Kvrocks overlooks).
+    /// Whether the file, once fetched, is the same under this name in a later checkpoint of the same primary. Tables and
+    /// blobs are never changed; `MANIFEST-n`, `OPTIONS-n`, `CURRENT` and logs may have grown under their names (which
+    /// Kvrocks overlooks).
     pub fn is_immutable(&self) -> bool {
         self.0.ends_with(".sst") || self.0.ends_with(".blob")
     }
@@ -105,8 +106,8 @@ fn shown(bytes: &[u8]) -> String {
         .collect()
 }
 
-/// Reads the answer to `_fetch_meta`, a line of at most [`crate::limits::FILE_LIST_BYTES_MAX`] bytes. The list holds `CURRENT` and a manifest,
-/// and no name twice.
+/// Reads the answer to `_fetch_meta`, a line of at most [`crate::limits::FILE_LIST_BYTES_MAX`] bytes. The list holds
+/// `CURRENT` and a manifest, and no name twice.
 pub fn read_list(line: &[u8]) -> Result<Vec<FileName>, FileFault> {
     if let Some(error) = line.strip_prefix(b"-") {
         return Err(FileFault::Refused(shown(error)));

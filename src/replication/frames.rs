@@ -10,9 +10,10 @@
 //! | primary | `><channel len> <payload len>` CR LF, both, CR LF | a published message, in order among the records | a Stillpoint |
 //! | replica | `replconf ack <seq>`, a RESP array | everything up to here is applied | all |
 //!
-//! The first byte tells the three sorts of frame apart, so no record can be taken for anything else; Kvrocks's own words are told
-//! from records by their length. A Kvrocks before 2.14 would write `_getack` to its database and break the link, so it is never sent one.
-//! It also never reads an acknowledgement; those are sent without waiting and dropped when its socket is full.
+//! The first byte tells the three sorts of frame apart, so no record can be taken for anything else; Kvrocks's own words are
+//! told from records by their length. A Kvrocks before 2.14 would write `_getack` to its database and break the link, so it
+//! is never sent one. It also never reads an acknowledgement; those are sent without waiting and dropped when its socket is
+//! full.
 
 use std::fmt;
 

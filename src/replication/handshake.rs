@@ -1,4 +1,5 @@
-//! The replica's side of a link: from connecting to streaming, copying, or trying again. Pure: events and a time in, actions out.
+//! The replica's side of a link: from connecting to streaming, copying, or trying again. Pure: events and a time in, actions
+//! out.
 //!
 //! ```text
 //!             connected      +OK           name          any         any           +OK
@@ -8,19 +9,19 @@
 //!  Waiting ◄──────────────┴──────────────────────────────────────────── Copying ── done ──► Connecting
 //! ```
 //!
-//! The caller feeds events and then takes every [`Action`] with [`Link::poll_action`], in order; events of a connection that was told to
-//! close are not fed any more. [`Link::tick`] is due at [`Link::next_deadline`].
+//! The caller feeds events and then takes every [`Action`] with [`Link::poll_action`], in order; events of a connection that
+//! was told to close are not fed any more. [`Link::tick`] is due at [`Link::next_deadline`].
 //!
-//! Nothing is final: whatever is wrong can be mended on the other node, so the link tries again, and says in the log and in INFO what is
-//! the matter ([`Problem`]). How long it waits is the problem's sort ([`Problem::needs_operator`]):
+//! Nothing is final: whatever is wrong can be mended on the other node, so the link tries again, and says in the log and in
+//! INFO what is the matter ([`Problem`]). How long it waits is the problem's sort ([`Problem::needs_operator`]):
 //!
 //! | sort | first wait | doubling up to | why |
 //! | --- | --- | --- | --- |
 //! | the primary is away, starting, or silent | 10 ms | 1 s | in a switch the peer is there again within milliseconds; a second is Kvrocks's own interval |
 //! | it refuses, or sends what is wrong | 1 s | 10 s | somebody has to change something; Kvrocks's 10 s |
 //!
-//! The wait starts small again once records were applied, or a stream has lasted [`SETTLED_MS`]: a malformed record that comes
-//! at once after each reconnect must not be asked for a hundred times a second.
+//! The wait starts small again once records were applied, or a stream has lasted [`SETTLED_MS`]: a malformed record that
+//! comes at once after each reconnect must not be asked for a hundred times a second.
 
 use std::collections::VecDeque;
 
@@ -44,7 +45,8 @@ pub const SETTLED_MS: u64 = 1000;
 const QUICK_WAIT_MS: (u64, u64) = (10, 1000);
 const SLOW_WAIT_MS: (u64, u64) = (1000, 10_000);
 
-/// What a link needs to know of the configuration. A change is given with [`Link::set_settings`] and holds from the next connection on.
+/// What a link needs to know of the configuration. A change is given with [`Link::set_settings`] and holds from the next
+/// connection on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkSettings {
     /// `masteruser`, for a Redis-like primary with users.
@@ -85,8 +87,8 @@ pub enum Action {
     AskPosition,
     /// What arrives from here on are frames, the first record beginning at `next`.
     Stream { primary: Peer, next: Seq },
-    /// Copy everything anew, over connections of its own; [`Link::copied`] or [`Link::copy_failed`] follows. What is replaced holds
-    /// `given_up` updates that the primary does not have, if that is known.
+    /// Copy everything anew, over connections of its own; [`Link::copied`] or [`Link::copy_failed`] follows. What is
+    /// replaced holds `given_up` updates that the primary does not have, if that is known.
     Copy { given_up: Option<u64> },
     /// A problem that was not there before, for the log.
     Report(Problem),
@@ -220,7 +222,8 @@ impl Link {
                 let with_id = false;
                 return self.ask(Step::Psync { position, with_id }, now);
             }
-            // A Kvrocks replica copies everything after any other error too. An answer that nobody knows is no reason to throw data away.
+            // A Kvrocks replica copies everything after any other error too. An answer that nobody knows is no reason to
+            // throw data away.
             (Step::DbName | Step::Psync { .. }, _) => Problem::NotAPrimary(shown(line)),
         };
         self.fail(problem, now);

@@ -1,22 +1,24 @@
 //! Histories: which ids a node writes under and shows, and whether a peer may continue from where it stands. Pure.
 //!
 //! A replication id names the records that one node wrote in one *term*, from becoming a primary to ceasing to be one. Every
-//! record of ours ends in its term's id, so two nodes whose records at one sequence number end in the same id hold the same records up to
-//! there: only one node ever writes under an id, in one order, and each record of a replica is its primary's, unchanged. That is the
-//! whole proof, it needs no list of earlier ids, and it holds after any number of switches.
+//! record of ours ends in its term's id, so two nodes whose records at one sequence number end in the same id hold the same
+//! records up to there: only one node ever writes under an id, in one order, and each record of a replica is its primary's,
+//! unchanged. That is the whole proof, it needs no list of earlier ids, and it holds after any number of switches.
 //!
 //! # Which id is drawn when
 //!
-//! At each start as a primary and at each promotion ([`History::begin_term`]), also when a failover is undone: whoever accepts writes
-//! again after having stopped may have missed what others wrote meanwhile. It is written by the first record of the term and never
-//! alone, so a term without a write leaves no trace, and neither siblings nor the old primary notice it.
+//! At each start as a primary and at each promotion ([`History::begin_term`]), also when a failover is undone: whoever
+//! accepts writes again after having stopped may have missed what others wrote meanwhile. It is written by the first record
+//! of the term and never alone, so a term without a write leaves no trace, and neither siblings nor the old primary notice
+//! it.
 //!
 //! # What is shown to Redis's tools
 //!
-//! `master_replid` has forty hexadecimal digits in Redis, and tools (exporters, `redis-shake`, operators comparing two nodes) check its shape
-//! or compare it for equality; nobody derives anything from its digits, and Sentinel reads none of these fields (it goes by `run_id`). So the sixteen characters are
-//! shown as their codes in hexadecimal with zeros behind ([`long_id`]): of the right shape, equal exactly where the ids are, and readable back.
-//! `master_replid2` and `second_repl_offset` say what Redis's say: the history before this one, and the first number that is no longer in it.
+//! `master_replid` has forty hexadecimal digits in Redis, and tools (exporters, `redis-shake`, operators comparing two
+//! nodes) check its shape or compare it for equality; nobody derives anything from its digits, and Sentinel reads none of
+//! these fields (it goes by `run_id`). So the sixteen characters are shown as their codes in hexadecimal with zeros behind
+//! ([`long_id`]): of the right shape, equal exactly where the ids are, and readable back. `master_replid2` and
+//! `second_repl_offset` say what Redis's say: the history before this one, and the first number that is no longer in it.
 
 use crate::replication::wire::{COMMON_MARK, OUT_OF_RANGE, WRONG_ID};
 use crate::storage::replication_id::ReplicationId;
@@ -31,7 +33,8 @@ pub struct RecordFacts {
     pub id: Option<ReplicationId>,
 }
 
-/// What this node's WAL says about a peer that wants to go on with `next`. Read from the log by whoever asks ([`may_continue`] says why each is needed).
+/// What this node's WAL says about a peer that wants to go on with `next`. Read from the log by whoever asks
+/// ([`may_continue`] says why each is needed).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Evidence {
     /// The record that holds `next - 1`, if the log still has it.
@@ -60,9 +63,9 @@ pub enum Grounds {
     SameHistory,
     /// It has nothing yet, and our log goes back to the first update.
     FromTheStart,
-    /// The numbers fit and nothing is known against it. That is all Kvrocks asks of a peer without an id, and all there is when
-    /// records carry none. A directory with another past whose numbers happen to fit is then accepted, and its data is a mixture from
-    /// there on: worth a line in the log, and a reason to set `use-rsid-psync yes` on every Kvrocks.
+    /// The numbers fit and nothing is known against it. That is all Kvrocks asks of a peer without an id, and all there is
+    /// when records carry none. A directory with another past whose numbers happen to fit is then accepted, and its data is
+    /// a mixture from there on: worth a line in the log, and a reason to set `use-rsid-psync yes` on every Kvrocks.
     NumbersAlone,
 }
 
@@ -76,8 +79,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The error line, without `-` and line end. Kvrocks's words exactly; a Stillpoint is also told up to where both have the same, if that is
-    /// known, so that it can say in its log how many writes it gives up.
+    /// The error line, without `-` and line end. Kvrocks's words exactly; a Stillpoint is also told up to where both have
+    /// the same, if that is known, so that it can say in its log how many writes it gives up.
     pub fn line(&self, peer: Peer) -> String {
         let (text, common) = match *self {
             Refusal::OutOfRange { common } => (OUT_OF_RANGE, common),
@@ -92,9 +95,9 @@ impl Refusal {
 
 /// Whether a peer that presents `id` may continue with `next`, when the last update here is `latest`.
 ///
-/// The order of the checks is Kvrocks's (`kvrocks-replication.md` 4.2), so that either side gives the same error: first the id, then the
-/// numbers. Where Kvrocks passes a check for want of evidence, a Stillpoint peer is held to its word: it would have presented an id
-/// if its record had one.
+/// The order of the checks is Kvrocks's (`kvrocks-replication.md` 4.2), so that either side gives the same error: first the
+/// id, then the numbers. Where Kvrocks passes a check for want of evidence, a Stillpoint peer is held to its word: it would
+/// have presented an id if its record had one.
 pub fn may_continue(
     peer: Peer,
     id: Option<ReplicationId>,
@@ -131,8 +134,8 @@ fn id_check(
         // Nothing comes before the first update that could differ.
         return Some(Grounds::FromTheStart);
     }
-    // The record behind `next - 1` proves as much as the one that holds it: under one id the order is one. Where the log has neither,
-    // the stored id does: the first record of each term stores it, and it is replicated like all else.
+    // The record behind `next - 1` proves as much as the one that holds it: under one id the order is one. Where the log has
+    // neither, the stored id does: the first record of each term stores it, and it is replicated like all else.
     let (ours, is_stored) = match (evidence.holding, evidence.following) {
         (Some(record), _) | (None, Some(record)) => (record.id, false),
         (None, None) => (evidence.stored, true),
@@ -162,8 +165,8 @@ pub struct History {
 }
 
 impl History {
-    /// Of a node that was just started; `last_record` is the id of the last record in its WAL, or the stored one when that has no record
-    /// any more.
+    /// Of a node that was just started; `last_record` is the id of the last record in its WAL, or the stored one when that
+    /// has no record any more.
     pub fn of_directory(last_record: Option<ReplicationId>) -> History {
         History {
             last_record,
@@ -246,7 +249,8 @@ impl History {
 /// Digits of a replication id as Redis shows it.
 const LONG_ID_DIGITS: usize = 40;
 
-/// An id in the form that Redis's tools expect: the codes of its characters in hexadecimal, zeros behind them; all zeros for none.
+/// An id in the form that Redis's tools expect: the codes of its characters in hexadecimal, zeros behind them; all zeros for
+/// none.
 pub fn long_id(id: Option<ReplicationId>) -> String {
     let digits: String = id.map_or_else(String::new, |id| {
         id.as_bytes()

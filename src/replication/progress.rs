@@ -1,7 +1,7 @@
 //! The primary's table of replicas: what each was sent and has acknowledged. Pure: events and a time in, answers out.
 //!
-//! WAIT, FAILOVER, the graceful end, `min-replicas-to-write`, INFO and ROLE all ask this table. For every replica with a stream
-//! `acked_seq <= sent_seq`; an acknowledgement beyond what was sent is a peer's fault and ends its link.
+//! WAIT, FAILOVER, the graceful end, `min-replicas-to-write`, INFO and ROLE all ask this table. For every replica with a
+//! stream `acked_seq <= sent_seq`; an acknowledgement beyond what was sent is a peer's fault and ends its link.
 //!
 //! | sort of replica | acknowledges | can be a target, counts for WAIT and min-replicas | at the end, waited for until |
 //! | --- | --- | --- | --- |
@@ -26,8 +26,8 @@ pub enum Stage {
     AwaitsCheckpoint,
     /// It fetches one (`send_bulk`).
     Copies,
-    /// It has a stream, and is sent what the WAL has and memory no longer (`online`, as Kvrocks has no other word; Redis's replicas
-    /// never are in this).
+    /// It has a stream, and is sent what the WAL has and memory no longer (`online`, as Kvrocks has no other word; Redis's
+    /// replicas never are in this).
     CatchesUp,
     /// It is sent what is committed (`online`).
     Online,
@@ -202,8 +202,8 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A replica whose full copy begins, or whose PSYNC was accepted: then everything before `next` counts as sent. A replica's position in
-    /// its PSYNC is no acknowledgement: only an [`Progress::acked`] is.
+    /// A replica whose full copy begins, or whose PSYNC was accepted: then everything before `next` counts as sent. A
+    /// replica's position in its PSYNC is no acknowledgement: only an [`Progress::acked`] is.
     pub fn attach(
         &mut self,
         address: Address,
@@ -267,8 +267,8 @@ impl Progress {
 
     /// It has applied everything up to `seq`. Whether that is news. An error ends its link.
     ///
-    /// An acknowledgement may be repeated, which is a sign of life and nothing else; one below an earlier one (Kvrocks counts its
-    /// own last update, also while it copies) takes nothing back.
+    /// An acknowledgement may be repeated, which is a sign of life and nothing else; one below an earlier one (Kvrocks
+    /// counts its own last update, also while it copies) takes nothing back.
     pub fn acked(&mut self, id: ReplicaId, seq: Seq, now: MonoMs) -> Result<bool, AckedUnsent> {
         let Some(replica) = self.replicas.get_mut(&id) else {
             return Ok(false);
@@ -325,7 +325,8 @@ impl Progress {
             .map(|(id, _)| id)
     }
 
-    /// How many acknowledge and were heard of within `lag_max_seconds`: `min_slaves_good_slaves`. Any lag is good with a maximum of 0.
+    /// How many acknowledge and were heard of within `lag_max_seconds`: `min_slaves_good_slaves`. Any lag is good with a
+    /// maximum of 0.
     pub fn good_count(&self, lag_max_seconds: u64, now: MonoMs) -> usize {
         self.count(|replica| {
             let is_recent = lag_max_seconds == 0 || replica.lag_seconds(now) <= lag_max_seconds;
@@ -333,8 +334,8 @@ impl Progress {
         })
     }
 
-    /// Whether `min-replicas-to-write` and `min-replicas-max-lag` refuse writes now. Either at 0 refuses none. Source: Redis 7.0
-    /// `checkGoodReplicasStatus`.
+    /// Whether `min-replicas-to-write` and `min-replicas-max-lag` refuse writes now. Either at 0 refuses none. Source: Redis
+    /// 7.0 `checkGoodReplicasStatus`.
     pub fn refuses_writes(&self, replicas_min: usize, lag_max_seconds: u64, now: MonoMs) -> bool {
         let is_on = replicas_min > 0 && lag_max_seconds > 0;
         is_on && self.good_count(lag_max_seconds, now) < replicas_min
@@ -368,8 +369,8 @@ impl Progress {
             .filter(move |(_, replica)| replica.stage.is_streaming() && !replica.is_done_with(last))
     }
 
-    /// Those whose link is dead after `timeout_ms` (`repl-timeout`): a Stillpoint not heard of for so long, any other whose socket took
-    /// nothing for so long though bytes wait. A Kvrocks may be silent in good health.
+    /// Those whose link is dead after `timeout_ms` (`repl-timeout`): a Stillpoint not heard of for so long, any other whose
+    /// socket took nothing for so long though bytes wait. A Kvrocks may be silent in good health.
     pub fn timed_out(&self, timeout_ms: u64, now: MonoMs) -> impl Iterator<Item = ReplicaId> {
         self.iter()
             .filter(move |(_, replica)| {

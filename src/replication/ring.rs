@@ -1,10 +1,10 @@
 //! What was committed lately, in memory: the feeder sends it to replicas that keep up, without reading the WAL. Pure.
 //!
-//! Records are kept in order and without gaps, up to a number of bytes; the oldest fall out. A replica is followed by a [`Cursor`] rather
-//! than by a sequence number, since a record of LogData alone (Kvrocks writes such) has the number of the one behind it. A replica
-//! whose cursor has fallen out of the ring catches up from the WAL, and comes back with [`Ring::find`] (which may
-//! give it such a record once more: storing one twice changes nothing). The bytes are shared, so a slow
-//! replica keeps alive what it is being sent and nothing else.
+//! Records are kept in order and without gaps, up to a number of bytes; the oldest fall out. A replica is followed by a
+//! [`Cursor`] rather than by a sequence number, since a record of LogData alone (Kvrocks writes such) has the number of the
+//! one behind it. A replica whose cursor has fallen out of the ring catches up from the WAL, and comes back with
+//! [`Ring::find`] (which may give it such a record once more: storing one twice changes nothing). The bytes are shared, so a
+//! slow replica keeps alive what it is being sent and nothing else.
 
 use std::collections::VecDeque;
 
@@ -90,7 +90,8 @@ impl Ring {
         self.shrink();
     }
 
-    /// The database was replaced; `last` is its last update. Every cursor is void and must be found again; none is given out twice.
+    /// The database was replaced; `last` is its last update. Every cursor is void and must be found again; none is given out
+    /// twice.
     pub fn restart(&mut self, last: Seq) {
         self.base += self.records.len() as u64 + 1;
         self.records.clear();
@@ -276,8 +277,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever follows by cursor, and comes back through the WAL when it has fallen out, gets every update once and in order. (A record
-        /// without updates may come once more on the way back.)
+        /// Whoever follows by cursor, and comes back through the WAL when it has fallen out, gets every update once and in
+        /// order. (A record without updates may come once more on the way back.)
         #[test]
         fn a_follower_gets_everything_once(
             steps in proptest::collection::vec((0u32..3, 1usize..20, 0usize..30, any::<bool>()), 1..60),

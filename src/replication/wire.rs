@@ -244,7 +244,7 @@ fn common_of(error: &[u8]) -> Option<Seq> {
     (number <= Seq::MAX.get()).then_some(Seq::new(number))
 }
 
-/// What another Stillpoint has said about itself, in `replconf stillpoint` or in the answer to it.
+/// What another Stillpoint has said about itself, in `replconf stillpoint` ([`super::requests`]) or in the answer to it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Extras {
     /// What both sides do.
@@ -254,8 +254,9 @@ pub struct Extras {
 }
 
 impl Extras {
-    /// Reads the answer to [`Request::Extras`] (`+OK <version> <run id> ...`); `None` for anything else, a bare `+OK` included: the peer knows
-    /// nothing beyond Kvrocks's protocol. Words behind what is known here are a later version's, and skipped by it.
+    /// Reads the answer to [`Request::Extras`] (`+OK <version> <run id> ...`); `None` for anything else, a bare `+OK`
+    /// included: the peer knows nothing beyond Kvrocks's protocol. Words behind what is known here are a later version's,
+    /// and skipped by it.
     pub fn read_answer(line: &[u8]) -> Option<Extras> {
         let mut words = line.strip_prefix(b"+OK ")?.split(|byte| *byte == b' ');
         let version = parse_u64(words.next()?)?.min(EXTRAS_VERSION);
@@ -263,23 +264,10 @@ impl Extras {
         (version > 0 && !path.is_empty()).then_some(Extras { version, path })
     }
 
-    /// The line, without its end, that answers a replica which has asked with `version`. `path` begins with this node's own run id.
+    /// The line, without its end, that answers a replica which has asked with `version`. `path` begins with this node's own
+    /// run id.
     pub fn answer(version: u64, path: &[String]) -> String {
         format!("+OK {} {}", version.min(EXTRAS_VERSION), path.join(" "))
-    }
-
-    /// Reads the words behind `replconf`, in pairs as Kvrocks has them: `stillpoint <version> run-id <id>`. `None` when they are not that.
-    pub fn read_request(options: &[&[u8]]) -> Option<Extras> {
-        let [name, version, run_name, run_id] = options else {
-            return None;
-        };
-        let is_ours =
-            name.eq_ignore_ascii_case(b"stillpoint") && run_name.eq_ignore_ascii_case(b"run-id");
-        let version = parse_u64(version)?.min(EXTRAS_VERSION);
-        (is_ours && version > 0).then_some(Extras {
-            version,
-            path: vec![read_run_id(run_id)?],
-        })
     }
 }
 
@@ -292,7 +280,8 @@ pub(super) fn read_path<'a>(words: impl Iterator<Item = &'a [u8]>) -> Option<Vec
     (path.len() <= CHAIN_NODES_MAX).then_some(path)
 }
 
-fn read_run_id(word: &[u8]) -> Option<String> {
+/// A run id: forty hexadecimal digits.
+pub(super) fn read_run_id(word: &[u8]) -> Option<String> {
     let is_id = word.len() == RUN_ID_DIGITS && word.iter().all(u8::is_ascii_hexdigit);
     is_id.then(|| String::from_utf8_lossy(word).into_owned())
 }

@@ -1,9 +1,9 @@
 //! A batch that came from elsewhere (a primary's stream, a WAL file), read whole before anything is done with it.
 //!
-//! RocksDB refuses every later write after one malformed batch (measured), and a batch with a tag, a family or a range that it
-//! does not take is malformed in its eyes only after it is in the WAL. So a [`ReceivedBatch`] exists only for bytes that RocksDB
-//! will take and that the readers of this code understand: it is made by [`ReceivedBatch::validate`], and what is inside
-//! can then be walked without another check. Pure: bytes in, a batch or a [`BatchFault`] out.
+//! RocksDB refuses every later write after one malformed batch (measured), and a batch with a tag, a family or a range that
+//! it does not take is malformed in its eyes only after it is in the WAL. So a [`ReceivedBatch`] exists only for bytes that
+//! RocksDB will take and that the readers of this code understand: it is made by [`ReceivedBatch::validate`], and what is
+//! inside can then be walked without another check. Pure: bytes in, a batch or a [`BatchFault`] out.
 //!
 //! ```text
 //! u64 LE sequence | u32 LE count | operations
@@ -244,8 +244,8 @@ impl ReceivedBatch {
         self.count
     }
 
-    /// Whether it may be the one that starts at `next`. A sender that says another number has skipped something or sends it twice;
-    /// a batch that fills a gap (number zero) fits anywhere.
+    /// Whether it may be the one that starts at `next`. A sender that says another number has skipped something or sends it
+    /// twice; a batch that fills a gap (number zero) fits anywhere.
     pub fn starts_at(&self, next: Seq) -> bool {
         self.first_seq == next || self.first_seq == Seq::ZERO
     }
@@ -268,8 +268,8 @@ impl ReceivedBatch {
 
     /// What is to be done beside storing it, in order.
     ///
-    /// A Kvrocks replica looks at the last Put of a batch alone (`kvrocks-replication.md` 4.4), and so misses a message that its
-    /// primary's group commit has joined with a later write of another client; here every Put counts. Of a batch with one
+    /// A Kvrocks replica looks at the last Put of a batch alone (`kvrocks-replication.md` 4.4), and so misses a message that
+    /// its primary's group commit has joined with a later write of another client; here every Put counts. Of a batch with one
     /// Put, which is how Stillpoint writes these, both find the same.
     pub fn side_effects(&self) -> impl Iterator<Item = SideEffect<'_>> {
         self.ops().filter_map(|op| match op {
@@ -436,5 +436,7 @@ impl<'a> Walk<'a> {
     }
 }
 
+#[cfg(test)]
+mod engine_tests;
 #[cfg(test)]
 mod tests;

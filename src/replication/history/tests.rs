@@ -222,8 +222,8 @@ fn evidence_of(log: &[(u8, u64)], next: u64, presented: Option<ReplicationId>) -
 }
 
 proptest! {
-    /// Two nodes share a past, then each may write on under an id of its own: a Stillpoint continues exactly when its log is the
-    /// beginning of the other's.
+    /// Two nodes share a past, then each may write on under an id of its own: a Stillpoint continues exactly when its log is
+    /// the beginning of the other's.
     #[test]
     fn a_stillpoint_continues_exactly_when_its_log_is_a_beginning(
         shared in proptest::collection::vec((b'A'..b'D', 1u64..4), 0..6),

@@ -201,30 +201,6 @@ fn anything_else_is_a_no() {
     }
 }
 
-#[test]
-fn a_replica_presents_itself_in_pairs() {
-    let id = run_id('c');
-    let read = |words: &[&str]| {
-        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
-        Extras::read_request(&words)
-    };
-    let expected = Extras {
-        version: 1,
-        path: vec![id.clone()],
-    };
-    assert_eq!(read(&["STILLPOINT", "3", "Run-Id", &id]), Some(expected));
-    for words in [
-        &["stillpoint", "1"][..],
-        &["stillpoint", "0", "run-id", &id],
-        &["stillpoint", "x", "run-id", &id],
-        &["stillpoint", "1", "run-id", "short"],
-        &["stillpoint", "1", "other", &id],
-        &["listening-port", "1", "run-id", &id],
-    ] {
-        assert_eq!(read(words), None, "{words:?}");
-    }
-}
-
 proptest! {
     /// The same lines, and the same refusal, however the bytes are cut.
     #[test]
@@ -265,6 +241,5 @@ proptest! {
     fn no_line_panics(line in proptest::collection::vec(any::<u8>(), 0..80)) {
         let _ = Answer::read(&line);
         let _ = Extras::read_answer(&line);
-        let _ = Extras::read_request(&[&line, &line, &line, &line]);
     }
 }

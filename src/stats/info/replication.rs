@@ -2,6 +2,8 @@
 
 use super::{Facts, Fields};
 use crate::node::Role;
+use crate::replication::history::long_id;
+use crate::storage::replication_id::ReplicationId;
 
 pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     let node = facts.node;
@@ -13,8 +15,9 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     fields.add("role", role);
     fields.add("connected_slaves", 0);
     fields.add("master_failover_state", "no-failover");
-    fields.add("master_replid", long_id(&node.replication_id));
-    fields.add("master_replid2", "0".repeat(LONG_ID_DIGITS));
+    let id = ReplicationId::from_bytes(node.replication_id.as_bytes());
+    fields.add("master_replid", long_id(id));
+    fields.add("master_replid2", long_id(None));
     // The last committed update: the offset of a Redis replication stream in tools' eyes.
     fields.add("master_repl_offset", last);
     fields.add("second_repl_offset", -1);
@@ -28,26 +31,4 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     // As Kvrocks names it: its controller picks the candidate with the highest one.
     fields.add("sequence", last);
     fields.add("replication_id", &node.replication_id);
-}
-
-/// Digits of a replication id as Redis shows it.
-const LONG_ID_DIGITS: usize = 40;
-
-/// The id of a history in the form that Redis's tools expect: the codes of its 16 characters in hexadecimal, zeros behind them.
-fn long_id(id: &str) -> String {
-    let digits: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digits:0<LONG_ID_DIGITS$}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_has_forty_digits_and_keeps_what_it_is_made_of() {
-        assert_eq!(
-            long_id("ABCDEFGHI0123456"),
-            "41424344454647484930313233343536".to_owned() + "00000000"
-        );
-    }
 }
