@@ -104,6 +104,7 @@ fn the_clock_is_read_in_one_file() {
 #[test]
 fn threads_start_where_the_design_names_them() {
     let allowed = [
+        "src/replication/fetch.rs",
         "src/storage/flusher.rs",
         "src/server/workers.rs",
         "src/server/signals.rs",

@@ -441,3 +441,43 @@ fn a_database_is_followed_while_it_is_written_flushed_and_opened_again() {
         "several logs were crossed"
     );
 }
+
+#[test]
+fn a_reader_on_another_thread_sees_every_record_once_while_writers_go_on() {
+    const RECORDS: u64 = 12_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = OpenOptions::new(dir.path());
+    options.rocksdb.write_buffer_size = 1 << 20;
+    let rocks = Rocks::open(&options).unwrap();
+    let source = WalSource::new(rocks.db_dir());
+    let value = |key: u64| vec![key as u8; (key.wrapping_mul(2_654_435_761) % 2500) as usize];
+    let writer = {
+        let rocks = rocks.clone();
+        std::thread::spawn(move || {
+            for key in 0..RECORDS {
+                rocks
+                    .write(&put(key, &value(key)), WriteMode::default())
+                    .unwrap();
+            }
+        })
+    };
+    let mut cursor = source.cursor(Seq::new(1), Seq::ZERO).unwrap();
+    let mut seen = 0u64;
+    while seen < RECORDS {
+        let last_seq = rocks.last_seq();
+        while let Some(record) = cursor.next(last_seq).unwrap() {
+            assert!(
+                record.batch[12..] == put(seen, &value(seen))[12..],
+                "{seen}"
+            );
+            seen += 1;
+        }
+        assert!(seen < RECORDS || last_seq.get() == RECORDS);
+        if writer.is_finished() && rocks.last_seq().get() < RECORDS {
+            break;
+        }
+    }
+    writer.join().unwrap();
+    assert_eq!(seen, RECORDS);
+    assert!(cursor.next(rocks.last_seq()).unwrap().is_none());
+}
