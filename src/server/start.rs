@@ -1,5 +1,6 @@
 //! Bringing a server up, and down again.
 
+use super::copying::Copying;
 use super::cron::Cron;
 use super::durable::Durable;
 use super::engine_options::open_options;
@@ -66,7 +67,13 @@ impl Server {
             log::warn!("accept-wal-loss is set: writes that the log has lost are not missed");
         }
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
-        durable.accept_loss(rocks.last_seq());
+        let is_replaced = rocks.is_replaced();
+        if is_replaced {
+            // The state file still speaks of the data from before a full copy.
+            durable.state.synced_seq = Some(rocks.last_seq());
+        } else {
+            durable.accept_loss(rocks.last_seq());
+        }
         let reactor =
             Reactor::new().map_err(|error| failure(EXIT_START, format!("cannot poll: {error}")))?;
         let mailbox = reactor
@@ -109,6 +116,7 @@ impl Server {
             listeners: reactor.listeners().clone(),
             engine_files: files.engine_files,
         }));
+        let copying = Copying::new(&node.config);
         let mut server = Server {
             node,
             reactor,
@@ -136,10 +144,12 @@ impl Server {
             supervisor,
             durable,
             feeding: Default::default(),
+            copying,
             following: Default::default(),
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
+        server.begin_copying(is_replaced);
         server.resume_role();
         server.write_pidfile()?;
         for local in server.reactor.listeners().locals() {
@@ -168,6 +178,7 @@ impl Server {
         }
         self.stop_following();
         self.feeding.stop();
+        self.copying.stop();
         let synced = self.committer.take().map(|committer| committer.shutdown());
         self.workers.stop();
         self.readers.stop();

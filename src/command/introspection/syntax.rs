@@ -6,6 +6,7 @@
 /// The lines, sorted by name.
 #[rustfmt::skip]
 pub const LINES: &[(&str, &str)] = &[
+    ("_fetch_file", "files"),
     ("acl|cat", "[categoryname]"),
     ("acl|deluser", "username [username ...]"),
     ("acl|dryrun", "username command [arg [arg ...]]"),
