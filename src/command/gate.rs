@@ -141,7 +141,9 @@ fn promotion(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict
     let queues = client.transaction.is_some()
         && !super::transactions::runs_at_once(candidate.command.spec.name);
     match (node.role, candidate.class) {
-        (Role::Promoting, Class::Write) if !queues => Verdict::Postpone(Reason::Role),
+        (Role::Promoting | Role::HandingOver, Class::Write) if !queues => {
+            Verdict::Postpone(Reason::Role)
+        }
         _ => Verdict::Pass,
     }
 }

@@ -382,7 +382,12 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
         }
         // A handler that may not block does not ask to wait for keys, and SHUTDOWN is not queued.
         Err(Halt::Wait(
-            Wait::Keys(_) | Wait::Shutdown | Wait::Acks { .. } | Wait::Psync { .. } | Wait::Ship(_),
+            Wait::Keys(_)
+            | Wait::Shutdown
+            | Wait::Acks { .. }
+            | Wait::Psync { .. }
+            | Wait::Link
+            | Wait::Ship(_),
         )) => ReplyError::fixed("ERR this command cannot wait inside a transaction"),
         Err(Halt::Error(error)) => error,
     };

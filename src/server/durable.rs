@@ -162,5 +162,6 @@ impl Server {
         }
         self.finish_copy(version, result.is_ok());
         self.role_stored(version, result);
+        self.failover_stored(version, result);
     }
 }

@@ -14,6 +14,7 @@ use crate::limits::{COLD_READERS, READ_BYTES_PER_TURN_MAX};
 use crate::logging::Log;
 use crate::node::Node;
 use crate::reactor::{Reactor, Ready};
+use crate::replication::takeover::Takeover;
 use crate::stats::process::Process;
 use crate::storage::commit::WalSync;
 use crate::storage::disk::DiskGauge;
@@ -146,11 +147,14 @@ impl Server {
             feeding: Default::default(),
             copying,
             following: Default::default(),
+            failing_over: Default::default(),
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
         server.begin_copying(is_replaced);
+        server.node.takeover = Takeover::restore(server.durable.state.takeovers.clone());
         server.resume_role();
+        server.resume_failover();
         server.write_pidfile()?;
         for local in server.reactor.listeners().locals() {
             // A Unix socket has no port; INFO's and CLIENT LIST's form of its address has one.

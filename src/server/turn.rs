@@ -77,6 +77,8 @@ impl Server {
         let deadlines = [
             node.pause.next_deadline(),
             node.waiting.next_deadline(),
+            node.failover.next_deadline(),
+            node.takeover.next_deadline(),
             Some(self.cron.next_deadline()),
         ];
         let next = deadlines.into_iter().flatten().min()?;
@@ -133,6 +135,7 @@ impl Server {
             LoopEvent::Judged(judged) => self.judged(judged),
             LoopEvent::Feeder(event) => self.feeder_event(event),
             LoopEvent::Copy(event) => self.copy_event(event),
+            LoopEvent::OfferLink(link, event) => self.offer_link_event(link, event),
             LoopEvent::Follower(event) => self.follower_event(event),
             LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
@@ -174,6 +177,8 @@ impl Server {
                 Request::Exit(status) => self.exit = Some(status),
                 Request::Compact => self.start_compaction(),
                 Request::RoleChanged => {}
+                Request::Failover(actions) => self.do_failover(actions),
+                Request::Takeover(actions) => self.do_takeover(actions),
                 Request::Ship { client, request } => self.ship(client, request),
                 Request::JudgePsync {
                     client,
@@ -186,6 +191,7 @@ impl Server {
         self.apply_received();
         self.swap_if_wanted();
         self.step_role_change();
+        self.step_failover();
         self.await_acks();
         self.send_cold_reads();
         self.count_keys_if_due();
