@@ -10,6 +10,8 @@ use mio::{Interest, Registry, Token};
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    #[cfg(test)]
+    Simulated(super::simulated::SimStream),
 }
 
 /// What a read brought.
@@ -72,6 +74,8 @@ impl Connection {
         let result = match &mut self.stream {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
+            #[cfg(test)]
+            Stream::Simulated(stream) => stream.read(buffer),
         };
         match result {
             Ok(0) => ReadOutcome::Ended,
@@ -101,6 +105,8 @@ impl Connection {
         let result = match &mut self.stream {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
+            #[cfg(test)]
+            Stream::Simulated(stream) => stream.write(bytes),
         };
         match result {
             Ok(written) => {
@@ -113,6 +119,14 @@ impl Connection {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => WriteOutcome::Wrote(0),
             Err(_) => WriteOutcome::Closed,
+        }
+    }
+
+    /// Says where readiness is told of, where the connection is a simulated one.
+    #[cfg(test)]
+    pub(super) fn register_simulated(&mut self, poll: &super::simulated::SimPoll, token: Token) {
+        if let Stream::Simulated(stream) = &mut self.stream {
+            stream.register(poll, token);
         }
     }
 
@@ -129,6 +143,8 @@ impl Connection {
         match &mut self.stream {
             Stream::Tcp(stream) => stream.register(registry, token, interest),
             Stream::Unix(stream) => stream.register(registry, token, interest),
+            #[cfg(test)]
+            Stream::Simulated(_) => Ok(()),
         }
     }
 
@@ -137,6 +153,11 @@ impl Connection {
         let _ = match &mut self.stream {
             Stream::Tcp(stream) => stream.deregister(registry),
             Stream::Unix(stream) => stream.deregister(registry),
+            #[cfg(test)]
+            Stream::Simulated(stream) => {
+                stream.deregister();
+                Ok(())
+            }
         };
     }
 }

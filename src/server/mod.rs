@@ -14,6 +14,8 @@ mod output;
 mod reopen;
 mod settings;
 mod signals;
+#[cfg(test)]
+pub mod simulated;
 mod start;
 pub mod state_file;
 mod turn;

@@ -5,14 +5,14 @@ use super::durable::Durable;
 use super::engine_options::open_options;
 use super::settings::Outside;
 use super::workers::Workers;
-use super::{Server, listening, open_files, signals};
-use crate::clock::SystemClock;
+use super::{LoopEvent, Server, listening, open_files, signals};
+use crate::clock::{Clock, SystemClock};
 use crate::command::rename::Renames;
 use crate::config::Config;
 use crate::limits::READ_BYTES_PER_TURN_MAX;
 use crate::logging::Log;
 use crate::node::Node;
-use crate::reactor::{Reactor, Ready};
+use crate::reactor::{Mailbox, Reactor, Ready};
 use crate::stats::process::Process;
 use crate::storage::commit::WalSync;
 use crate::storage::disk::DiskGauge;
@@ -47,6 +47,22 @@ pub fn run(config: Config, log: Log) -> Result<i32, StartError> {
     Ok(server.stop(status))
 }
 
+/// What a server is put together from.
+pub(super) struct Parts {
+    pub config: Config,
+    pub rocks: Rocks,
+    pub durable: Durable,
+    pub reactor: Reactor,
+    pub mailbox: Mailbox<LoopEvent>,
+    pub workers: Workers,
+    pub supervisor: Supervisor,
+    pub process: Process,
+    pub clock: Box<dyn Clock>,
+    /// Of ids and of what commands draw by lot.
+    pub seed: u64,
+    pub log: Log,
+}
+
 impl Server {
     /// Opens the data, listens, and starts the helpers. Nothing is served before [`Server::turns`].
     pub fn start(mut config: Config, log: Log) -> Result<Server, StartError> {
@@ -79,7 +95,6 @@ impl Server {
             .map_err(|error| failure(EXIT_START, format!("no signals: {error}")))?;
         let workers = Workers::start(config.workers as usize, &sender)
             .map_err(|error| failure(EXIT_START, format!("no workers: {error}")))?;
-        let disk = DiskGauge::new(config.disk_reserve);
         let supervisor = Supervisor::from_environment(config.supervised).map_err(|error| {
             failure(
                 EXIT_START,
@@ -94,17 +109,55 @@ impl Server {
             },
             ..Process::current()
         };
-        let clock = Box::new(SystemClock::new());
-        let mut node = Node::new(config, rocks.clone(), clock, process, seed());
+        let applier = Outside {
+            listeners: reactor.listeners().clone(),
+            engine_files: files.engine_files,
+        };
+        let mut server = Server::assemble(Parts {
+            config,
+            rocks,
+            durable,
+            reactor,
+            mailbox,
+            workers,
+            supervisor,
+            process,
+            clock: Box::new(SystemClock::new()),
+            seed: seed(),
+            log,
+        })?;
+        server.node.applier = Some(Box::new(applier));
+        server.write_pidfile()?;
+        for local in server.reactor.listeners().locals() {
+            log::info!("Ready to accept connections on {local}");
+        }
+        server.tell_supervisor(State::Ready);
+        Ok(server)
+    }
+
+    /// Puts a server together out of parts that are ready.
+    pub(super) fn assemble(parts: Parts) -> Result<Server, StartError> {
+        let Parts {
+            config,
+            rocks,
+            durable,
+            reactor,
+            mailbox,
+            workers,
+            supervisor,
+            process,
+            clock,
+            seed,
+            log,
+        } = parts;
+        let disk = DiskGauge::new(config.disk_reserve);
+        let mut node = Node::new(config, rocks.clone(), clock, process, seed);
         node.renames =
             Renames::new(&node.config.rename_commands).map_err(|text| failure(EXIT_START, text))?;
         node.synced_seq = durable.state.synced_seq;
         let addrs = reactor.listeners().tcp_addrs();
         node.any_port = addrs.first().map_or(0, |addr| addr.port());
-        node.applier = Some(Box::new(Outside {
-            listeners: reactor.listeners().clone(),
-            engine_files: files.engine_files,
-        }));
+        let sender = mailbox.sender();
         let mut server = Server {
             node,
             reactor,
@@ -134,11 +187,6 @@ impl Server {
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
-        server.write_pidfile()?;
-        for local in server.reactor.listeners().locals() {
-            log::info!("Ready to accept connections on {local}");
-        }
-        server.tell_supervisor(State::Ready);
         Ok(server)
     }
 
@@ -149,7 +197,7 @@ impl Server {
     }
 
     /// Commits and syncs what is left, closes the database, gives the status to exit with.
-    fn stop(mut self, status: i32) -> i32 {
+    pub(super) fn stop(mut self, status: i32) -> i32 {
         self.tell_supervisor(State::Stopping);
         self.reactor.listeners().close_all();
         if let Some(group) = self.node.view.close_group()

@@ -22,6 +22,7 @@ use super::super::filters::{FilterSettings, ScanRegistry};
 use super::super::inspect::{self, Found};
 use super::super::options::OpenOptions;
 use super::super::probe;
+use super::backing::backing;
 use super::filter::{self, FilterLink};
 use super::tune::Tuned;
 use super::{Engine, Rocks, Shared, db_dir, read_tier};
@@ -68,7 +69,7 @@ pub(super) fn open_locked(
         append_refused: AtomicBool::new(false),
     });
     let rocks = Rocks(Arc::new(Shared {
-        engine: Arc::clone(&engine),
+        engine: backing(&engine),
         link: Arc::clone(&link),
         scans,
         lock,
