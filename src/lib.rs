@@ -96,6 +96,8 @@ pub mod rdb;
 pub mod reactor;
 pub mod resp;
 pub mod server;
+#[cfg(test)]
+mod simulation;
 pub mod stats;
 pub mod storage;
 pub mod supervised;

@@ -155,6 +155,10 @@ fn pubsub_context(_: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdi
 }
 
 fn pause(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
+    #[cfg(test)]
+    if crate::simulation::mutation::is_out(crate::simulation::mutation::Part::PauseCheck) {
+        return Verdict::Pass;
+    }
     // Queuing in MULTI is not held back: it has no effect; EXEC is judged by what it holds.
     let queues = client.transaction.is_some()
         && !super::transactions::runs_at_once(candidate.command.spec.name);

@@ -100,6 +100,18 @@ impl SimServer {
         committer.is_some_and(|committer| committer.step_flusher())
     }
 
+    /// Whether the flusher may have something to do.
+    pub fn has_flusher_work(&self) -> bool {
+        let committer = self.server.committer.as_ref();
+        committer.is_some_and(|committer| !committer.is_idle())
+    }
+
+    /// Whether the loop has heard of a stall and not of its end.
+    pub fn is_stalled(&self) -> bool {
+        let committer = self.server.committer.as_ref();
+        committer.is_some_and(|committer| committer.is_stalled())
+    }
+
     /// The syncer does what it does once a second.
     pub fn step_syncer(&mut self) -> bool {
         let committer = self.server.committer.as_mut();

@@ -1,0 +1,535 @@
+//! One node under clients, an operator who pauses it, and everything that can go wrong with its disk, its helpers and itself.
+
+use super::checks::{Asked, Checks};
+use super::client::{Answered, Client};
+use super::network::{Delays, LinkId, NodeId};
+use super::operations::{CHANNEL, LOG, Operation, QUEUE};
+use super::resp::{self, Value};
+use super::trace::Trace;
+use super::world::{Occurrence, World};
+use crate::command::context::Rng;
+use crate::config::{Config, WalSync};
+use crate::storage::rocks::simulated::{Crash, Refusal};
+use crate::storage::seq::Seq;
+
+/// How long clients are at work, in virtual microseconds.
+const ACTIVE_US: u64 = 3_000_000;
+/// Within this time after it everything asked must be answered. A database that could not be opened is tried again once a minute.
+const QUIET_US_MAX: u64 = 200_000_000;
+
+const OPERATOR: u64 = 1000;
+const FAULT: u64 = 1001;
+const RESTART: u64 = 1002;
+const STALL_ENDS: u64 = 1003;
+const QUIET: u64 = 1004;
+const SUBSCRIBE: u64 = 1005;
+
+/// A time in which nothing may be written.
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    from_us: u64,
+    to_us: u64,
+    holds_reads: bool,
+    seq: Seq,
+}
+
+#[derive(Default)]
+struct Operator {
+    link: Option<LinkId>,
+    received: Vec<u8>,
+    /// A pause was sent: its end at the earliest, and whether it holds reads back.
+    asked: Option<(u64, bool)>,
+    windows: Vec<Window>,
+}
+
+#[derive(Default)]
+struct Subscriber {
+    link: Option<LinkId>,
+    received: Vec<u8>,
+}
+
+struct Scenario<'t> {
+    world: World<'t>,
+    rng: Rng,
+    node: NodeId,
+    clients: Vec<Client>,
+    operator: Operator,
+    subscriber: Subscriber,
+    checks: Checks,
+    delays: Delays,
+    syncs_always: bool,
+    is_active: bool,
+}
+
+/// Runs one seed.
+pub fn run(seed: u64, trace: &mut Trace) {
+    let mut rng = Rng::new(seed);
+    let mut config = Config::default();
+    let syncs_always = rng.below(3) == 0;
+    config.wal_sync = if syncs_always {
+        WalSync::Always
+    } else {
+        WalSync::EverySec
+    };
+    if rng.below(4) == 0 {
+        config.overlay_limit = 2000;
+    }
+    if rng.below(4) == 0 {
+        config.hot_cache_size = 0;
+    }
+    let mut world = World::new(Rng::new(rng.next_u64()), trace);
+    let node = world.add_node(config);
+    if let Err(text) = world.start(node) {
+        panic!("the node does not start: {text}");
+    }
+    let count = 2 + rng.below(5) as usize;
+    let delays = Delays {
+        least_us: rng.below(50),
+        most_us: 50 + rng.below(2000),
+        pieces_max: 1 + rng.below(3),
+    };
+    let clients = (0..count).map(|number| Client::new(number, rng.next_u64()));
+    let clients = clients.collect();
+    let mut scenario = Scenario {
+        world,
+        node,
+        clients,
+        operator: Operator::default(),
+        subscriber: Subscriber::default(),
+        checks: Checks::default(),
+        delays,
+        syncs_always,
+        is_active: true,
+        rng,
+    };
+    scenario.live();
+    scenario.quieten();
+    scenario.audit();
+}
+
+impl Scenario<'_> {
+    fn live(&mut self) {
+        for number in 0..self.clients.len() {
+            self.world.at(0, number as u64);
+        }
+        for tag in [SUBSCRIBE, OPERATOR, FAULT] {
+            let at_us = self.world.now_us + self.rng.below(300_000);
+            self.world.at(at_us, tag);
+        }
+        let end_us = self.world.now_us + ACTIVE_US;
+        self.world.at(end_us, QUIET);
+        while self.is_active {
+            self.step();
+        }
+    }
+
+    fn step(&mut self) {
+        let Some(occurrence) = self.world.step() else {
+            panic!("nothing will ever happen again");
+        };
+        match occurrence {
+            Occurrence::Nothing => {}
+            Occurrence::Timer { tag } => self.timer(tag),
+            Occurrence::Bytes {
+                link,
+                bytes,
+                sent_us,
+            } => self.bytes(link, &bytes, sent_us),
+            Occurrence::Delivered { link, bytes } => self.delivered(link, bytes),
+            Occurrence::Closed { link } => self.closed(link),
+            Occurrence::Exited { status, .. } => {
+                assert_eq!(status, 4, "only a refused sync ends the process");
+                self.process_ended();
+            }
+        }
+        self.check_windows();
+    }
+
+    fn timer(&mut self, tag: u64) {
+        match tag {
+            QUIET => self.is_active = false,
+            OPERATOR => self.operate(),
+            FAULT => self.do_harm(),
+            RESTART => self.restart(),
+            STALL_ENDS => self.disk_faults(|faults| faults.is_stalled = false),
+            SUBSCRIBE => self.subscribe(),
+            number => self.act(number as usize),
+        }
+    }
+
+    // ---- clients ----
+
+    fn act(&mut self, number: usize) {
+        if !self.is_active {
+            return;
+        }
+        let client = &mut self.clients[number];
+        let Some(link) = client.link else {
+            let link = self.world.connect(self.node, self.delays);
+            client.connected(link);
+            return self.act(number);
+        };
+        if client.is_waiting() {
+            return;
+        }
+        let now_us = self.world.now_us;
+        let operations = client.choose();
+        self.world
+            .note(format_args!("client {number} sends {operations:?}"));
+        let asked: Vec<Asked> = operations
+            .into_iter()
+            .map(|operation| self.checks.ask(operation, now_us))
+            .collect();
+        let bytes = self.clients[number].send(asked);
+        self.world.send(link, &bytes);
+        if self.clients[number].leaves() {
+            self.world.note(format_args!("client {number} leaves"));
+            self.world.close(link);
+            self.leave(number);
+        }
+    }
+
+    fn leave(&mut self, number: usize) {
+        for asked in self.clients[number].disconnected() {
+            self.checks.lost(&asked);
+        }
+        let at_us = self.world.now_us + 1000 + self.rng.below(30_000);
+        self.world.at(at_us, number as u64);
+    }
+
+    fn client_of(&self, link: LinkId) -> Option<usize> {
+        self.clients
+            .iter()
+            .position(|client| client.link == Some(link))
+    }
+
+    fn bytes(&mut self, link: LinkId, bytes: &[u8], sent_us: u64) {
+        if self.operator.link == Some(link) {
+            return self.operator_hears(bytes);
+        }
+        if self.subscriber.link == Some(link) {
+            return self.subscriber_hears(bytes);
+        }
+        let Some(number) = self.client_of(link) else {
+            return;
+        };
+        for Answered { asked, replies } in self.clients[number].receive(bytes) {
+            self.world
+                .note(format_args!("client {number} gets {replies:?}"));
+            self.check_pause(&asked, &replies, sent_us);
+            self.checks.answered(&asked, &replies);
+        }
+        if !self.clients[number].is_waiting() {
+            let at_us = self.world.now_us + self.clients[number].think_us();
+            self.world.at(at_us, number as u64);
+        }
+    }
+
+    fn delivered(&mut self, link: LinkId, bytes: u64) {
+        if let Some(number) = self.client_of(link) {
+            let it = &self.world.nodes[self.node];
+            self.clients[number].delivered(bytes, (it.incarnation, it.turns));
+        }
+    }
+
+    fn closed(&mut self, link: LinkId) {
+        if self.operator.link == Some(link) {
+            self.operator.link = None;
+            self.operator.asked = None;
+        } else if self.subscriber.link == Some(link) {
+            self.subscriber.link = None;
+            let at_us = self.world.now_us + 20_000;
+            self.world.at(at_us, SUBSCRIBE);
+        } else if let Some(number) = self.client_of(link) {
+            self.world.note(format_args!("client {number} is closed"));
+            self.leave(number);
+        }
+    }
+
+    fn subscribe(&mut self) {
+        if self.is_active && self.subscriber.link.is_none() {
+            let link = self.world.connect(self.node, self.delays);
+            self.subscriber.link = Some(link);
+            self.subscriber.received.clear();
+            let mut bytes = Vec::new();
+            resp::encode(&["SUBSCRIBE", CHANNEL], &mut bytes);
+            self.world.send(link, &bytes);
+        }
+    }
+
+    fn subscriber_hears(&mut self, bytes: &[u8]) {
+        let received = &mut self.subscriber.received;
+        received.extend_from_slice(bytes);
+        while let Some((value, used)) = resp::decode(received) {
+            received.drain(..used);
+            let Value::Array(Some(parts)) = &value else {
+                panic!("the subscriber gets {value:?}")
+            };
+            if parts[0].text() == Some("message")
+                && let Some((register, value)) =
+                    parts[2].text().and_then(|text| text.split_once(' '))
+            {
+                self.world
+                    .note(format_args!("subscriber hears {register} {value}"));
+                let value = value.parse().expect("a number");
+                self.checks.told(register, value);
+            }
+        }
+    }
+
+    // ---- the operator ----
+
+    fn operate(&mut self) {
+        if !self.is_active {
+            return;
+        }
+        let next_us = self.world.now_us + self.rng.below(400_000);
+        self.world.at(next_us, OPERATOR);
+        let Some(link) = self.operator.link else {
+            self.operator.received.clear();
+            self.operator.link = Some(self.world.connect(self.node, Delays::NONE));
+            return;
+        };
+        if self.operator.asked.is_some() {
+            return;
+        }
+        let now_us = self.world.now_us;
+        let is_paused = self
+            .operator
+            .windows
+            .iter()
+            .any(|window| window.to_us > now_us);
+        if is_paused && self.rng.below(4) > 0 {
+            return self.unpause(link);
+        }
+        let ms = 1 + self.rng.below(600);
+        let holds_reads = self.rng.below(3) == 0;
+        let scope = if holds_reads { "ALL" } else { "WRITE" };
+        self.operator.asked = Some((now_us + ms * 1000, holds_reads));
+        self.world
+            .note(format_args!("operator pauses {scope} for {ms} ms"));
+        let mut bytes = Vec::new();
+        resp::encode(&["CLIENT", "PAUSE", &ms.to_string(), scope], &mut bytes);
+        self.world.send(link, &bytes);
+    }
+
+    fn unpause(&mut self, link: LinkId) {
+        self.world.note(format_args!("operator unpauses"));
+        self.end_windows();
+        let mut bytes = Vec::new();
+        resp::encode(&["CLIENT", "UNPAUSE"], &mut bytes);
+        self.world.send(link, &bytes);
+    }
+
+    fn end_windows(&mut self) {
+        let now_us = self.world.now_us;
+        for window in &mut self.operator.windows {
+            window.to_us = window.to_us.min(now_us);
+        }
+    }
+
+    fn operator_hears(&mut self, bytes: &[u8]) {
+        self.operator.received.extend_from_slice(bytes);
+        while let Some((value, used)) = resp::decode(&self.operator.received) {
+            self.operator.received.drain(..used);
+            self.world.note(format_args!("operator hears {value:?}"));
+            let Some((to_us, holds_reads)) = self.operator.asked.take() else {
+                continue;
+            };
+            if value == Value::Simple("OK".to_owned()) {
+                let seq = self.world.nodes[self.node].disk.last_seq();
+                self.operator.windows.push(Window {
+                    from_us: self.world.now_us,
+                    to_us,
+                    holds_reads,
+                    seq,
+                });
+            }
+        }
+    }
+
+    fn check_windows(&mut self) {
+        let now_us = self.world.now_us;
+        let it = &self.world.nodes[self.node];
+        if it.server.is_none() {
+            return;
+        }
+        for window in &self.operator.windows {
+            if now_us < window.to_us {
+                let seq = it.disk.last_seq();
+                assert_eq!(seq, window.seq, "written while paused: {window:?}");
+            }
+        }
+    }
+
+    fn check_pause(&self, asked: &Asked, replies: &[Value], sent_us: u64) {
+        let is_success = replies.last().is_some_and(|last| !last.is_error());
+        for window in &self.operator.windows {
+            let is_within = asked.sent_us > window.from_us && sent_us < window.to_us;
+            let is_held = window.holds_reads || asked.operation.is_write();
+            assert!(
+                !(is_within && is_held && is_success),
+                "{:?} is answered while paused: {window:?}",
+                asked.operation
+            );
+        }
+    }
+
+    // ---- harm ----
+
+    fn disk_faults(&mut self, change: impl FnOnce(&mut crate::storage::rocks::simulated::Faults)) {
+        self.world.nodes[self.node].disk.faults(change);
+    }
+
+    fn do_harm(&mut self) {
+        if !self.is_active {
+            return;
+        }
+        let next_us = self.world.now_us + 20_000 + self.rng.below(700_000);
+        self.world.at(next_us, FAULT);
+        if self.world.nodes[self.node].server.is_none() {
+            return;
+        }
+        match self.rng.below(12) {
+            0..=2 => self.crash(),
+            3..=5 => {
+                self.world.note(format_args!("the disk stalls"));
+                self.disk_faults(|faults| faults.is_stalled = true);
+                let end_us = self.world.now_us + self.rng.below(200_000);
+                self.world.at(end_us, STALL_ENDS);
+            }
+            6 | 7 => {
+                let refusal = Refusal {
+                    reached: self.rng.below(2) == 0,
+                    is_known: self.rng.below(3) > 0,
+                    syncs_still: self.rng.below(3) > 0,
+                };
+                let refuse_open = self.rng.below(8) == 0;
+                self.world.note(format_args!("{refusal:?} is next"));
+                self.disk_faults(|faults| {
+                    faults.refuse_append = Some(refusal);
+                    faults.refuse_open = refuse_open;
+                });
+            }
+            8 => {
+                self.world.note(format_args!("a refused sync is next"));
+                self.disk_faults(|faults| faults.refuse_sync = true);
+            }
+            9 | 10 => {
+                let us = self.rng.below(50_000);
+                self.world.freeze(self.node, us);
+            }
+            _ => self.disk_faults(|faults| faults.cold_reads = 20),
+        }
+    }
+
+    fn crash(&mut self) {
+        // Without a sync before each reply a power cut may take what was acknowledged.
+        let crash = if self.syncs_always && self.rng.below(2) == 0 {
+            let unsynced = self.world.nodes[self.node].disk.unsynced_records();
+            Crash::Power {
+                unsynced_records_left: self.rng.below(unsynced as u64 + 1) as usize,
+            }
+        } else {
+            Crash::Process
+        };
+        self.world.crash(self.node, crash);
+        self.process_ended();
+    }
+
+    fn process_ended(&mut self) {
+        self.end_windows();
+        self.operator.asked = None;
+        let at_us = self.world.now_us + 1000 + self.rng.below(100_000);
+        self.world.at(at_us, RESTART);
+    }
+
+    fn restart(&mut self) {
+        if self.world.nodes[self.node].server.is_none()
+            && let Err(text) = self.world.start(self.node)
+        {
+            panic!("the node does not start again: {text}");
+        }
+    }
+
+    // ---- the end ----
+
+    /// No more harm and nothing new: whatever was asked must be answered.
+    fn quieten(&mut self) {
+        self.world.note(format_args!("quiet"));
+        self.disk_faults(|faults| *faults = Default::default());
+        self.restart();
+        if let Some(link) = self.operator.link {
+            self.unpause(link);
+        }
+        let end_us = self.world.now_us + QUIET_US_MAX;
+        while self.clients.iter().any(Client::is_waiting) {
+            if self.world.now_us > end_us {
+                let waiting: Vec<_> = self.clients.iter().filter_map(Client::oldest).collect();
+                panic!("never answered: {waiting:?}");
+            }
+            self.step();
+        }
+    }
+
+    /// A last crash, and what a reader finds then.
+    fn audit(&mut self) {
+        self.end_windows();
+        self.world.crash(self.node, Crash::Process);
+        self.restart();
+        let link = self.world.connect(self.node, Delays::NONE);
+        let mut counters = Vec::new();
+        for operation in self.checks.audit() {
+            let asked = self.checks.ask(operation.clone(), self.world.now_us);
+            let commands = operation.commands();
+            let words: Vec<&str> = commands[0].iter().map(String::as_str).collect();
+            let reply = self.call(link, &words);
+            if let Operation::Read { counter } = operation {
+                let value = reply.text().map_or(0, |text| text.parse().unwrap_or(-1));
+                counters.push((counter, value));
+            }
+            self.checks.answered(&asked, &[reply]);
+        }
+        let log = self.whole_list(link, LOG);
+        let queue = self.whole_list(link, QUEUE);
+        self.world.note(format_args!(
+            "{} acknowledged, {} refused, {} unknown",
+            self.checks.acknowledged, self.checks.refused, self.checks.unknown
+        ));
+        self.checks.finish(&counters, &log, &queue);
+    }
+
+    fn whole_list(&mut self, link: LinkId, list: &str) -> Vec<String> {
+        match self.call(link, &["LRANGE", list, "0", "-1"]) {
+            Value::Array(Some(items)) => items
+                .iter()
+                .filter_map(|item| item.text().map(str::to_owned))
+                .collect(),
+            other => panic!("{list} is {other:?}"),
+        }
+    }
+
+    /// Asks, and lets the world go on until the answer is there.
+    fn call(&mut self, link: LinkId, words: &[&str]) -> Value {
+        let mut bytes = Vec::new();
+        resp::encode(words, &mut bytes);
+        self.world.send(link, &bytes);
+        let mut received = Vec::new();
+        loop {
+            match self.world.step() {
+                Some(Occurrence::Bytes {
+                    link: its, bytes, ..
+                }) if its == link => {
+                    received.extend_from_slice(&bytes);
+                }
+                Some(Occurrence::Closed { link: its }) if its == link => {
+                    panic!("{words:?} is not answered")
+                }
+                _ => {}
+            }
+            if let Some((value, _)) = resp::decode(&received) {
+                return value;
+            }
+        }
+    }
+}
