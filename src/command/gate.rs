@@ -179,7 +179,10 @@ fn stall(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
     let must_wait = match candidate.class {
         Class::Write => node.is_stalled || node.is_reopening,
         Class::Read => node.is_reopening,
-        Class::MayReplicate | Class::Control => false,
+        Class::MayReplicate => false,
+        Class::Control => {
+            node.is_reopening && super::transactions::looks_at_keys(client, candidate.command)
+        }
     };
     if must_wait && !queues {
         Verdict::Postpone(Reason::Stalled)

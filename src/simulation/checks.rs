@@ -132,8 +132,11 @@ impl Checks {
     /// The replies to an operation, one a command, as they came.
     pub fn answered(&mut self, asked: &Asked, replies: &[Value]) {
         let Some(last) = replies.last() else { return };
-        if last.is_error() {
-            return self.refuse(asked, last);
+        // A WATCH that was refused guards nothing, whatever the read after it gives.
+        let is_unguarded =
+            matches!(asked.operation, Operation::Look { .. }) && replies[0].is_error();
+        if last.is_error() || is_unguarded {
+            return self.refuse(asked, if is_unguarded { &replies[0] } else { last });
         }
         self.acknowledged += 1;
         let floor = asked.floor;
@@ -194,7 +197,7 @@ impl Checks {
                 }
                 other => assert_eq!(*other, Value::Array(None)),
             },
-            Operation::Expiring { .. } => assert_eq!(last.text(), Some("OK")),
+            Operation::Expiring { .. } | Operation::Unwatch => assert_eq!(last.text(), Some("OK")),
             Operation::Echo { token } => assert_eq!(last.text(), Some(&token[..])),
             Operation::Size => assert!(number(last) >= 0),
         }

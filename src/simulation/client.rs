@@ -222,14 +222,15 @@ impl Client {
             if first.replies.len() == first.wanted
                 && let Some(done) = self.waiting.pop_front()
             {
-                self.next = match (&done.asked.operation, done.replies.last()) {
-                    (Operation::Look { counter }, Some(Value::Bulk(seen))) => {
+                self.next = match (&done.asked.operation, &done.replies[..]) {
+                    (Operation::Look { counter }, [Value::Simple(_), Value::Bulk(seen)]) => {
                         let seen = seen.as_ref().and_then(|text| text.parse().ok());
                         Some(Operation::Swap {
                             counter: counter.clone(),
                             value: seen.unwrap_or(0) + 1,
                         })
                     }
+                    (Operation::Look { .. }, _) => Some(Operation::Unwatch),
                     _ => None,
                 };
                 answered.push(Answered {

@@ -305,7 +305,8 @@ impl Scenario<'_> {
         let ms = 1 + self.rng.below(600);
         let holds_reads = self.rng.below(3) == 0;
         let scope = if holds_reads { "ALL" } else { "WRITE" };
-        self.operator.asked = Some((now_us + ms * 1000, holds_reads));
+        // The node counts in whole milliseconds, as Redis does.
+        self.operator.asked = Some(((now_us / 1000 + ms) * 1000, holds_reads));
         self.world
             .note(format_args!("operator pauses {scope} for {ms} ms"));
         let mut bytes = Vec::new();

@@ -34,6 +34,8 @@ pub enum Operation {
     Look { counter: String },
     /// Sets a counter to one more than [`Operation::Look`] saw, if nobody has written it since.
     Swap { counter: String, value: i64 },
+    /// Forgets what it WATCHes: [`Operation::Look`] was refused in part.
+    Unwatch,
     /// Appends to the log.
     Append { token: String },
     /// Puts an item on the queue.
@@ -90,6 +92,7 @@ impl Operation {
             }
             Operation::Expiring { key, ms } => one(&["SET", key, "x", "PX", &ms.to_string()]),
             Operation::Echo { token } => one(&["ECHO", token]),
+            Operation::Unwatch => one(&["UNWATCH"]),
             Operation::Size => one(&["DBSIZE"]),
         }
     }
@@ -102,6 +105,7 @@ impl Operation {
                 | Operation::Read { .. }
                 | Operation::GetPair { .. }
                 | Operation::Look { .. }
+                | Operation::Unwatch
                 | Operation::Echo { .. }
                 | Operation::Size
         )
@@ -112,6 +116,7 @@ impl Operation {
         !matches!(
             self,
             Operation::Look { .. }
+                | Operation::Unwatch
                 | Operation::Swap { .. }
                 | Operation::Append { .. }
                 | Operation::Take { .. }
