@@ -1,5 +1,7 @@
 //! One node under clients, an operator who pauses it, and everything that can go wrong with its disk, its helpers and itself.
 
+use std::collections::VecDeque;
+
 use super::checks::{Asked, Checks};
 use super::client::{Answered, Client};
 use super::network::{Delays, LinkId, NodeId};
@@ -37,8 +39,8 @@ struct Window {
 struct Operator {
     link: Option<LinkId>,
     received: Vec<u8>,
-    /// A pause was sent: its end at the earliest, and whether it holds reads back.
-    asked: Option<(u64, bool)>,
+    /// What was sent and is not answered: of a pause, its end at the earliest, and whether it holds reads back.
+    asked: VecDeque<Option<(u64, bool)>>,
     windows: Vec<Window>,
 }
 
@@ -235,7 +237,7 @@ impl Scenario<'_> {
     fn closed(&mut self, link: LinkId) {
         if self.operator.link == Some(link) {
             self.operator.link = None;
-            self.operator.asked = None;
+            self.operator.asked.clear();
         } else if self.subscriber.link == Some(link) {
             self.subscriber.link = None;
             let at_us = self.world.now_us + 20_000;
@@ -290,7 +292,7 @@ impl Scenario<'_> {
             self.operator.link = Some(self.world.connect(self.node, Delays::NONE));
             return;
         };
-        if self.operator.asked.is_some() {
+        if !self.operator.asked.is_empty() {
             return;
         }
         let now_us = self.world.now_us;
@@ -306,7 +308,8 @@ impl Scenario<'_> {
         let holds_reads = self.rng.below(3) == 0;
         let scope = if holds_reads { "ALL" } else { "WRITE" };
         // The node counts in whole milliseconds, as Redis does.
-        self.operator.asked = Some(((now_us / 1000 + ms) * 1000, holds_reads));
+        let asked = ((now_us / 1000 + ms) * 1000, holds_reads);
+        self.operator.asked.push_back(Some(asked));
         self.world
             .note(format_args!("operator pauses {scope} for {ms} ms"));
         let mut bytes = Vec::new();
@@ -317,6 +320,12 @@ impl Scenario<'_> {
     fn unpause(&mut self, link: LinkId) {
         self.world.note(format_args!("operator unpauses"));
         self.end_windows();
+        // A pause that is not answered yet is over when it is.
+        self.operator
+            .asked
+            .iter_mut()
+            .for_each(|asked| *asked = None);
+        self.operator.asked.push_back(None);
         let mut bytes = Vec::new();
         resp::encode(&["CLIENT", "UNPAUSE"], &mut bytes);
         self.world.send(link, &bytes);
@@ -334,7 +343,7 @@ impl Scenario<'_> {
         while let Some((value, used)) = resp::decode(&self.operator.received) {
             self.operator.received.drain(..used);
             self.world.note(format_args!("operator hears {value:?}"));
-            let Some((to_us, holds_reads)) = self.operator.asked.take() else {
+            let Some(Some((to_us, holds_reads))) = self.operator.asked.pop_front() else {
                 continue;
             };
             if value == Value::Simple("OK".to_owned()) {
@@ -367,7 +376,11 @@ impl Scenario<'_> {
         let is_success = replies.last().is_some_and(|last| !last.is_error());
         for window in &self.operator.windows {
             let is_within = asked.sent_us > window.from_us && sent_us < window.to_us;
-            let is_held = window.holds_reads || asked.operation.is_write();
+            let is_held = match asked.operation {
+                // Whether a pause of everything holds it is its declaration's business.
+                Operation::Unwatch => false,
+                _ => window.holds_reads || asked.operation.is_write(),
+            };
             assert!(
                 !(is_within && is_held && is_success),
                 "{:?} is answered while paused: {window:?}",
@@ -440,7 +453,7 @@ impl Scenario<'_> {
 
     fn process_ended(&mut self) {
         self.end_windows();
-        self.operator.asked = None;
+        self.operator.asked.clear();
         let at_us = self.world.now_us + 1000 + self.rng.below(100_000);
         self.world.at(at_us, RESTART);
     }
