@@ -19,12 +19,7 @@ pub enum Way {
 /// One end of a link.
 pub enum End {
     Outside,
-    Node {
-        node: NodeId,
-        /// The run of the node that the socket belongs to.
-        incarnation: u64,
-        wire: Wire,
-    },
+    Node { node: NodeId, wire: Wire },
 }
 
 impl End {

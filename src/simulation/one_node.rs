@@ -139,7 +139,8 @@ impl Scenario<'_> {
             } => self.bytes(link, &bytes, sent_us),
             Occurrence::Delivered { link, bytes } => self.delivered(link, bytes),
             Occurrence::Closed { link } => self.closed(link),
-            Occurrence::Exited { status, .. } => {
+            Occurrence::Exited { node, status } => {
+                assert_eq!(node, self.node);
                 assert_eq!(status, 4, "only a refused sync ends the process");
                 self.process_ended();
             }

@@ -335,11 +335,7 @@ impl<'t> World<'t> {
         delays: Delays,
     ) -> (LinkId, SimStream) {
         let (wire, stream) = Wire::new();
-        let near = End::Node {
-            node: from,
-            incarnation: self.nodes[from].incarnation,
-            wire,
-        };
+        let near = End::Node { node: from, wire };
         (self.open_link(near, to, delays), stream)
     }
 
@@ -351,11 +347,7 @@ impl<'t> World<'t> {
         let is_up = it.server.is_some() && it.door.connect(stream, addr, link as i32).is_ok();
         self.links.push(Link {
             near,
-            far: End::Node {
-                node,
-                incarnation: it.incarnation,
-                wire,
-            },
+            far: End::Node { node, wire },
             delays,
             is_cut: false,
             is_over: false,
