@@ -5,6 +5,7 @@
 
 mod batch;
 mod disk;
+pub(super) mod either;
 mod image;
 
 pub use disk::{Crash, Disk, Faults, Logged, Mounted, Refusal, disk_at};
@@ -13,11 +14,11 @@ pub use image::{Cursor, Image};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use self::either::Backing;
 use super::super::cf::Cf;
 use super::super::error::{CommitFailure, OpenError, StoreError, WriteError};
 use super::super::options::OpenOptions;
 use super::super::seq::Seq;
-use super::backing::Backing;
 use super::filter::FilterLink;
 use super::{ReopenError, Rocks, Shared, WriteMode};
 

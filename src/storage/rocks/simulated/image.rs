@@ -9,7 +9,9 @@ use super::super::super::seq::Seq;
 use super::super::KeyRange;
 use super::batch::Change;
 
-type Map = BTreeMap<Arc<[u8]>, Arc<[u8]>>;
+type Bytes = Arc<[u8]>;
+type Entry = (Bytes, Bytes);
+type Map = BTreeMap<Bytes, Bytes>;
 
 /// All families at one point of the history. A clone costs seven counts.
 #[derive(Clone, Default)]
@@ -70,7 +72,7 @@ pub struct Cursor {
     map: Arc<Map>,
     lower: Vec<u8>,
     upper: Option<Vec<u8>>,
-    at: Option<(Arc<[u8]>, Arc<[u8]>)>,
+    at: Option<Entry>,
 }
 
 impl Cursor {
@@ -106,12 +108,12 @@ impl Cursor {
         }
     }
 
-    fn first_from(&self, from: Bound<&[u8]>) -> Option<(Arc<[u8]>, Arc<[u8]>)> {
+    fn first_from(&self, from: Bound<&[u8]>) -> Option<Entry> {
         let mut behind = self.map.range::<[u8], _>((from, Bound::Unbounded));
         self.within(behind.next())
     }
 
-    fn last_up_to(&self, to: Bound<&[u8]>) -> Option<(Arc<[u8]>, Arc<[u8]>)> {
+    fn last_up_to(&self, to: Bound<&[u8]>) -> Option<Entry> {
         // The range's own end, where that comes first.
         let to = match (&self.upper, to) {
             (Some(upper), Bound::Unbounded) => Bound::Excluded(&upper[..]),
@@ -122,7 +124,7 @@ impl Cursor {
         self.within(before.next_back())
     }
 
-    fn within(&self, entry: Option<(&Arc<[u8]>, &Arc<[u8]>)>) -> Option<(Arc<[u8]>, Arc<[u8]>)> {
+    fn within(&self, entry: Option<(&Bytes, &Bytes)>) -> Option<Entry> {
         let (key, value) = entry?;
         let below_end = self.upper.as_ref().is_none_or(|upper| **key < upper[..]);
         (**key >= self.lower[..] && below_end).then(|| (Arc::clone(key), Arc::clone(value)))
