@@ -68,6 +68,7 @@ pub trait Clock {
 }
 
 /// The machine's clocks.
+#[derive(Clone, Copy)]
 pub struct SystemClock {
     start: Instant,
 }

@@ -34,14 +34,16 @@
 //! | loop | owns every client and runs every command; appends its own groups of writes to the WAL | - |
 //! | flusher ([`storage::flusher`]) | appends groups that the loop must not: `wal-sync always`, a stall, large ones | committed, stalled, failed |
 //! | syncer ([`storage::flusher`]) | fsync of the WAL once a second; it never writes | synced |
+//! | readers ([`server`]) | keys and short ranges that are not in memory ([`storage::cold`]) | what they read |
 //! | workers ([`server`]) | long scans, counting, expired keys, free space, compaction, reopening | the answer |
 //! | signals ([`server`]) | SIGTERM, SIGINT | the signal |
 //!
 //! # Reading order
 //!
 //! [`server`] (its `turn.rs` is the list of what happens in a turn), [`reactor`], [`client`] (session, output, blocked list),
-//! [`command`] (`gate.rs`, `dispatch.rs`, then any family), [`pause`], [`node`], [`storage`] (`view.rs`, `record.rs`, `commit.rs`),
-//! [`resp`], [`config`], [`text`], [`rdb`].
+//! [`command`] (`gate.rs`, `dispatch.rs`, then any family), [`pause`], [`failover`] with [`replication::takeover`], [`node`],
+//! [`storage`] (`view.rs`, `record.rs`, `commit.rs`), [`replication`] (its page is the link from the first byte on), [`resp`],
+//! [`config`], [`text`], [`rdb`].
 //!
 //! # Invariants
 //!
@@ -51,7 +53,9 @@
 //!   its savepoint and evaluated again from the first check.
 //! - Invariant: a reply leaves after the commit of everything it shows, and after every earlier reply of its client.
 //! - Invariant: while anything is paused nothing else moves the sequence number: no expiry, no background write.
-//! - Invariant: [`pause`], [`client::waiting`], [`client::output`], [`pubsub`] and [`resp`] use no socket, clock or lock.
+//! - Invariant: [`pause`], [`failover`], [`client::waiting`], [`client::output`], [`pubsub`], [`resp`], and [`replication`] but for its two
+//!   threads, use no socket, clock or lock.
+//! - Invariant: a primary that has offered to hand over accepts no write until the target, or the operator, has said what it is.
 //! - Invariant: arrows point one way: server → reactor, command → node → client, storage.
 //!
 //! # Glossary
@@ -59,8 +63,11 @@
 //! - *turn*: one pass of the loop; it sees one time ([`clock::Turn`]).
 //! - *record*: one WAL batch, the unit of commit and of replication. *Group*: a record on its way to the WAL.
 //! - *view*: what commands read and write: uncommitted records over the database.
+//! - *term*: the time in which one node is the primary; its records end in the *replication id* drawn for it. *History*: those records.
 //! - *gated*: a reply that waits for its commit.
 //! - *park*: to put a client on the blocked list with its command; *due*: to be evaluated again.
+//! - *hand over*, *take over*: what old primary and target do in a planned switch; *offer*: the message by which the role changes hands;
+//!   *token*: its name, good for one time; *fate*: what became of it, taken or cancelled, which never changes.
 //! - *pause*: purpose, scope (writes or all) and end; it *holds* a command back.
 //!
 //! # How a command flows
@@ -87,6 +94,7 @@ pub mod clock;
 pub mod command;
 pub mod config;
 pub mod error;
+pub mod failover;
 pub mod limits;
 pub mod logging;
 pub mod node;
@@ -94,6 +102,7 @@ pub mod pause;
 pub mod pubsub;
 pub mod rdb;
 pub mod reactor;
+pub mod replication;
 pub mod resp;
 pub mod server;
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub struct InForce {
 #[derive(Default, Debug)]
 pub struct Pause {
     slots: [Option<Slot>; 3],
+    /// The command's pause was given to a replica: it stands still as a whole.
+    holds_replication: bool,
 }
 
 const PURPOSES: [Purpose; 3] = [Purpose::Command, Purpose::Failover, Purpose::Shutdown];
@@ -83,7 +85,12 @@ impl Pause {
     pub fn lift(&mut self, purpose: Purpose) -> bool {
         let before = self.scope();
         self.slots[purpose as usize] = None;
+        self.forget_hold();
         self.scope() < before
+    }
+
+    fn forget_hold(&mut self) {
+        self.holds_replication &= self.is_paused_by(Purpose::Command);
     }
 
     /// Removes the pauses that have run out at `now`. Returns whether less is held back now.
@@ -94,6 +101,7 @@ impl Pause {
                 *slot = None;
             }
         }
+        self.forget_hold();
         self.scope() < before
     }
 
@@ -115,6 +123,17 @@ impl Pause {
                 purpose,
             })
             .max_by_key(|in_force| in_force.until)
+    }
+
+    /// The pause that a command has just set holds the primary's stream back too, or (`false`) does not: one that was set on a
+    /// primary does not stop it from following after a demotion.
+    pub fn set_holds_replication(&mut self, holds: bool) {
+        self.holds_replication |= holds;
+    }
+
+    /// Whether batches of the primary have to wait.
+    pub fn holds_replication(&self) -> bool {
+        self.holds_replication && self.is_paused_by(Purpose::Command)
     }
 
     /// Whether anything is paused.

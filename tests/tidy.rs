@@ -74,7 +74,13 @@ fn only_the_engine_names_rocksdb_types() {
 
 #[test]
 fn only_the_reactor_polls() {
-    assert_eq!(offenders("mio::Poll", &["src/reactor"]), [""; 0]);
+    // Links have threads of their own, each with a poll.
+    let allowed = [
+        "src/reactor",
+        "src/replication/feeder.rs",
+        "src/replication/follower.rs",
+    ];
+    assert_eq!(offenders("mio::Poll", &allowed), [""; 0]);
 }
 
 #[test]
@@ -101,6 +107,9 @@ fn threads_start_where_the_design_names_them() {
         "src/storage/flusher.rs",
         "src/server/workers.rs",
         "src/server/signals.rs",
+        "src/server/durable.rs",
+        "src/replication/feeder.rs",
+        "src/replication/follower.rs",
     ];
     for needle in ["thread::spawn", "thread.spawn"] {
         assert_eq!(offenders(needle, &allowed), [""; 0]);

@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 
+use super::input::Input;
 use super::output::Output;
 use super::transaction::{Transaction, Watch};
 use super::waiting::Ticket;
 use crate::clock::{MonoMs, Turn};
 use crate::command::halt::OnTimeout;
+use crate::command::parked_reads::ParkedReads;
 use crate::command::parked_scans::ParkedScans;
 use crate::command::table::Command;
 use crate::node::key_counting::Ask;
+use crate::node::replication::LinkOptions;
 use crate::pubsub::Subscriptions;
-use crate::resp::parse::{ParseState, Span};
 use crate::resp::{OwnedArgs, Proto};
 use crate::storage::commit::GroupId;
 use crate::storage::keys::DbIndex;
@@ -108,6 +110,8 @@ pub struct Parked {
 pub struct ParkedExtra {
     /// What workers have read for it.
     pub scans: ParkedScans,
+    /// What readers have read for it.
+    pub reads: ParkedReads,
     /// It waits for a count of keys, or has.
     pub count_ask: Option<Ask>,
 }
@@ -118,15 +122,6 @@ pub enum State {
     #[default]
     Reading,
     Parked(Parked),
-}
-
-/// Bytes received and not executed yet.
-#[derive(Default, Debug)]
-pub struct Input {
-    pub buf: Vec<u8>,
-    pub parse: ParseState,
-    /// The arguments of a command that is not whole yet.
-    pub spans: Vec<Span>,
 }
 
 /// One connection's session.
@@ -146,6 +141,10 @@ pub struct Client {
     pub state: State,
     /// The newest group that any of its replies depends on.
     pub dependency: GroupId,
+    /// The group that holds its last write, for WAIT.
+    pub last_write: GroupId,
+    /// What it has said with `replconf`.
+    pub link: Option<Box<LinkOptions>>,
     pub transaction: Option<Box<Transaction>>,
     pub watch: Option<Box<Watch>>,
     pub subscriptions: Option<Box<Subscriptions>>,
@@ -175,6 +174,8 @@ impl Client {
             output: Output::default(),
             state: State::Reading,
             dependency: GroupId(0),
+            last_write: GroupId(0),
+            link: None,
             transaction: None,
             watch: None,
             subscriptions: None,
@@ -326,6 +327,11 @@ impl Clients {
     /// The session at a place of the slab.
     pub fn at_slot(&self, slot: usize) -> Option<&Client> {
         self.slots.get(slot)?.as_ref()
+    }
+
+    /// The session at a place of the slab, to change.
+    pub fn at_slot_mut(&mut self, slot: usize) -> Option<&mut Client> {
+        self.slots.get_mut(slot)?.as_mut()
     }
 
     /// How many there are.

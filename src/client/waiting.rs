@@ -26,16 +26,31 @@ pub enum Reason {
     Keys,
     /// A worker's answer.
     Worker,
+    /// Keys that are not in memory.
+    ColdRead,
     /// A worker's count of all keys.
     Counts,
     /// Room for writes: the engine's, or the overlay's.
     Stalled,
     /// The end of the process that it has asked for.
     Shutdown,
+    /// This node to be a primary.
+    Role,
+    /// Acknowledgements of replicas.
+    Acks,
+    /// An answer about a replication link.
+    Link,
 }
 
 impl Reason {
-    const COUNT: usize = Reason::Shutdown as usize + 1;
+    const COUNT: usize = Reason::Link as usize + 1;
+
+    /// Whether CLIENT LIST and INFO call a client blocked that waits for this. One that waits for the disk is not: Redis has no such
+    /// wait, a command there that is merely slow blocks nobody to the eye, and who watches `blocked_clients` looks for consumers of
+    /// queues and for pauses, not for reads that miss a cache. INFO counts these apart (`cold_read_clients`).
+    pub fn is_blocked_to_the_eye(self) -> bool {
+        !matches!(self, Reason::ColdRead | Reason::Link)
+    }
 }
 
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use super::context::ControlCtx;
 use super::halt::Run;
 use super::spec::{Flags, Spec};
-use super::{dispatch, pause};
+use super::{client_line, dispatch, pause};
 use crate::client::waiting::Reason;
-use crate::client::{Client, ClientKey, Flag, OutputClass, ReplyMode, State};
+use crate::client::{Client, ClientKey, Flag, OutputClass, ReplyMode};
 use crate::error::{self, ReplyError, SYNTAX};
-use crate::resp::{Args, Proto};
+use crate::resp::Args;
 use crate::text::int::parse_i64;
 
 const COMMON: Flags = Flags::NOSCRIPT.and(Flags::LOADING).and(Flags::STALE);
@@ -268,7 +268,10 @@ fn unblock(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         .and_then(Client::parked)
         .is_some_and(|parked| {
             parked.on_timeout.is_some()
-                && ctx.node.waiting.reason(parked.ticket) == Some(Reason::Keys)
+                && matches!(
+                    ctx.node.waiting.reason(parked.ticket),
+                    Some(Reason::Keys | Reason::Acks)
+                )
         });
     let Some(key) = target.filter(|_| waits) else {
         ctx.reply.int(0);
@@ -333,6 +336,7 @@ fn list(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         return Err(SYNTAX.into());
     }
     let mut text = String::new();
+    let running = (ctx.client, args);
     match ids {
         Some(ids) => {
             for id in ids {
@@ -340,7 +344,7 @@ fn list(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
                     .ok()
                     .and_then(|id| ctx.node.clients.key_of_id(id));
                 if let Some(client) = key.and_then(|key| ctx.node.clients.get(key)) {
-                    describe(ctx.node, client, &mut text);
+                    client_line::write(ctx.node, client, running, &mut text);
                     text.push('\n');
                 }
             }
@@ -352,7 +356,7 @@ fn list(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
                 .into_iter()
                 .filter(|client| kind.is_none_or(|kind| kind == type_of(client)))
             {
-                describe(ctx.node, client, &mut text);
+                client_line::write(ctx.node, client, running, &mut text);
                 text.push('\n');
             }
         }
@@ -361,94 +365,14 @@ fn list(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     Ok(())
 }
 
-fn info(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+fn info(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     let mut text = String::new();
     if let Some(client) = ctx.node.clients.get(ctx.client) {
-        describe(ctx.node, client, &mut text);
+        client_line::write(ctx.node, client, (ctx.client, args), &mut text);
     }
     text.push('\n');
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
-}
-
-/// One line of CLIENT LIST, in redis-server 7.0's order of fields and with 7.2's `lib-name` and `lib-ver`.
-fn describe(node: &crate::node::Node, client: &Client, text: &mut String) {
-    use std::fmt::Write;
-    let mut flags = String::new();
-    for (flag, letter) in [
-        (Flag::Monitor, 'O'),
-        (Flag::NoEvict, 'e'),
-        (Flag::NoTouch, 'T'),
-        (Flag::UnixSocket, 'U'),
-    ] {
-        if client.has(flag) {
-            flags.push(letter);
-        }
-    }
-    if client.is_subscriber() {
-        flags.push('P');
-    }
-    if client.transaction.is_some() {
-        flags.push('x');
-    }
-    if matches!(client.state, State::Parked(_)) {
-        flags.push('b');
-    }
-    if client.watch.as_ref().is_some_and(|watch| watch.is_dirty) {
-        flags.push('d');
-    }
-    if client.has(Flag::CloseAfterReply) {
-        flags.push('c');
-    }
-    if client.has(Flag::CloseNow) {
-        flags.push('A');
-    }
-    if flags.is_empty() {
-        flags.push('N');
-    }
-    let subscriptions = client.subscriptions.as_deref();
-    let queued = client
-        .transaction
-        .as_ref()
-        .map_or(-1, |transaction| transaction.queue.len() as i64);
-    let multi_bytes = client
-        .transaction
-        .as_ref()
-        .map_or(0, |transaction| transaction.bytes);
-    let parked_bytes = client.parked().map_or(0, |parked| parked.args.heap_bytes());
-    let now = node.now();
-    let _ = write!(
-        text,
-        "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} \
-         qbuf-free={} argv-mem={} multi-mem={} rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={} events=r cmd={} user=default \
-         redir=-1 resp={} lib-name={} lib-ver={}",
-        client.id,
-        client.peer.addr,
-        client.peer.laddr,
-        client.peer.fd,
-        client.name.as_deref().unwrap_or(""),
-        now.since(client.created) / 1000,
-        now.since(client.last_interaction) / 1000,
-        flags,
-        client.db.0,
-        subscriptions.map_or(0, |all| all.channels.len()),
-        subscriptions.map_or(0, |all| all.patterns.len()),
-        subscriptions.map_or(0, |all| all.shard_channels.len()),
-        queued,
-        client.input.buf.len(),
-        client.input.buf.capacity() - client.input.buf.len(),
-        parked_bytes,
-        multi_bytes,
-        client.output.pending_bytes(),
-        client.output.heap_bytes(),
-        client.heap_bytes(),
-        client
-            .last_command
-            .map_or("NULL", |command| command.spec.name),
-        if client.proto == Proto::Resp3 { 3 } else { 2 },
-        client.lib_name.as_deref().unwrap_or(""),
-        client.lib_version.as_deref().unwrap_or(""),
-    );
 }
 
 /// What CLIENT KILL was asked to match.

@@ -11,7 +11,9 @@ const LOOKS: Flags = Flags::STALE;
 const ADMIN: Flags = Flags::ADMIN.and(Flags::STALE);
 const CHANGES: Flags = ADMIN.and(Flags::NO_ASYNC_LOADING);
 
-/// A subcommand that needs a topology.
+const CONNECTION_FLAGS: Flags = Flags::LOADING.and(Flags::STALE).and(Flags::FAST);
+
+/// A command that needs a topology.
 const fn needs_topology(
     name: &'static str,
     arity: i32,
@@ -64,6 +66,14 @@ pub const CLUSTER: Spec = Spec::container(
     ],
 )
 .doc("cluster", "3.0.0", "Depends on subcommand.", "A container for cluster commands.");
+
+/// What clients of a cluster send on a connection before they read from a replica, write again, or follow a redirection.
+#[rustfmt::skip]
+pub const CONNECTION: &[Spec] = &[
+    needs_topology("asking", 1, Flags::FAST, "3.0.0", "Lets the next command through to a slot that is being imported."),
+    needs_topology("readonly", 1, CONNECTION_FLAGS, "3.0.0", "Lets the connection read from a replica of its slots."),
+    needs_topology("readwrite", 1, CONNECTION_FLAGS, "3.0.0", "Ends what READONLY began."),
+];
 
 /// Redis's error for every subcommand while the cluster is off.
 fn check_enabled(ctx: &ControlCtx<'_>) -> Result<(), ReplyError> {

@@ -184,7 +184,7 @@ fn auth(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
 fn hello(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     const NO_PROTO: ReplyError = ReplyError::fixed("NOPROTO unsupported protocol version");
     const NO_AUTH: ReplyError = ReplyError::fixed(
-        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time",
     );
     let proto = match args.get(1) {
         None => None,
@@ -253,7 +253,7 @@ fn hello(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     ctx.reply.bulk(b"role");
     ctx.reply.bulk(match ctx.node.role {
         Role::Primary => b"master",
-        Role::Replica => b"replica",
+        Role::Promoting | Role::Replica => b"replica",
     });
     ctx.reply.bulk(b"modules");
     ctx.reply.array(0);

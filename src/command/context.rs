@@ -10,6 +10,7 @@ use crate::node::Node;
 use crate::node::key_counting::{Ask, KeyCounting};
 use crate::resp::Reply;
 use crate::storage::counting::{self, KeyCounts};
+use crate::storage::seq::Seq;
 use crate::storage::store::Store;
 
 /// Settings that data commands look at; the server keeps them in step with the configuration.
@@ -121,6 +122,8 @@ pub struct ControlCtx<'a> {
     pub client: ClientKey,
     pub reply: &'a mut Reply,
     pub turn: Turn,
+    /// The same numbers whenever the command is evaluated.
+    pub rng: Rng,
     /// Whether EXEC runs it.
     pub in_exec: bool,
     /// What it remembers of asking for a count of keys, when it is evaluated again after waiting for it.
@@ -168,6 +171,17 @@ impl ControlCtx<'_> {
         }
         let counted = counting::count_view(&mut node.view, node.codec, self.turn.unix())?;
         Ok(counted.unwrap_or_else(|| node.key_counting.at_once(&node.view).into_owned()))
+    }
+
+    /// The sequence number of a state that holds everything executed so far, by anybody; the reply leaves when it is reached. While
+    /// RocksDB holds commits up, who waits for none of them is shown the last committed number instead, at once: monitoring goes on.
+    pub fn newest_seq(&mut self) -> Seq {
+        let may_not_wait = self.node.is_commit_held_up && !self.in_exec;
+        if may_not_wait && !self.session().output.is_gated() {
+            return self.node.last_seq;
+        }
+        self.depend_on_all_writes();
+        self.node.view.newest_seq()
     }
 
     /// The reply depends on everything written so far, by anybody.

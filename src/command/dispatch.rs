@@ -6,7 +6,7 @@ use super::gate::{self, Candidate, Verdict};
 use super::halt::{Halt, KeyWait, Wait};
 use super::spec::Handler;
 use super::table::Command;
-use super::{account, monitor, parked_scans, transactions};
+use super::{account, monitor, parked_reads, parked_scans, transactions};
 use crate::client::waiting::{DbKey, Reason, Ticket};
 use crate::client::{ClientKey, Flag, Parked, ReplyMode, State};
 use crate::clock::{MonoMs, Turn};
@@ -95,27 +95,24 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         Verdict::Postpone(reason) => {
             let ticket = parked.ticket;
             parked.args = args;
+            // A pause may be long: what was read is not kept for its end, and the clock goes on.
+            if let Some(extra) = &mut parked.extra {
+                extra.reads.let_go();
+            }
             park(node, key, parked, Some(ticket), reason);
             return;
         }
     }
     node.stamp();
     // A worker's answer belongs to the time at which it was asked for; everything else happens now.
-    let has_answers = parked
-        .extra
-        .as_ref()
-        .is_some_and(|extra| extra.scans.has_answers());
-    let turn = if has_answers {
-        parked.turn
-    } else {
-        node.turn.at(node.stamp_us)
-    };
+    let turn = parked_reads::turn_of(&parked).unwrap_or(node.turn.at(node.stamp_us));
     let evaluation = Evaluation {
         turn,
         seed: parked.seed,
         resumed: !parked.keys.is_empty(),
         count_ask: parked.extra.as_ref().and_then(|extra| extra.count_ask),
     };
+    let offered = parked_reads::keys_offered(&parked);
     run(
         node,
         key,
@@ -124,6 +121,11 @@ pub fn resume(node: &mut Node, key: ClientKey) {
         evaluation,
         Some(parked),
     );
+    // Whatever it did with what it was offered, those behind it have not been asked yet.
+    let db = node.clients.get(key).map(|client| client.db);
+    for name in offered {
+        node.waiting.key_written(db.unwrap_or_default(), &name);
+    }
 }
 
 /// Offers written keys to those who wait for them, right after the command that wrote, as Redis does: in order of arrival,
@@ -136,6 +138,10 @@ pub fn serve_written_keys(node: &mut Node) {
         {
             resume(node, key);
             after = ticket;
+            // It has to read before it can take what is its own: nobody overtakes it.
+            if parked_reads::is_reading(node, ticket) {
+                break;
+            }
         }
     }
 }
@@ -165,7 +171,9 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
     let mut reply = node.take_reply(proto);
     match parked.on_timeout {
         Some(super::halt::OnTimeout::Null) => reply.null(),
-        Some(super::halt::OnTimeout::Count(count)) => reply.int(count),
+        Some(super::halt::OnTimeout::Acknowledged) => {
+            reply.count(node.acknowledged_count(key).unwrap_or(0));
+        }
         Some(super::halt::OnTimeout::NullArray) | None => reply.null_array(),
     }
     let args = parked.args.as_args();
@@ -288,6 +296,7 @@ fn run(
     if let Some(parked) = &mut parked {
         parked_scans::load(&mut node.view, parked);
     }
+    parked_reads::load(node, command.spec, parked.as_ref());
     let noted = (
         node.changes.keys.len(),
         node.changes.flushed.len(),
@@ -298,6 +307,7 @@ fn run(
     let was_shown = parked.as_ref().is_some_and(|parked| parked.was_shown);
     let began_us = node.stamp_us;
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
+    parked_reads::unload(&mut node.view);
     let took_us = node.stamp().saturating_sub(began_us);
     let spent_us = took_us + parked.as_ref().map_or(0, |parked| parked.spent_us);
     // Shown once: behind the commands that EXEC has run, and for one that waits for keys when it begins to.
@@ -339,6 +349,12 @@ fn run(
     if let Some(parked) = &parked {
         leave_list(node, key, parked);
         node.list_input(key);
+    }
+    if node.view.has_written_since(mark) {
+        let group = node.view.newest_group();
+        if let Some(client) = node.clients.get_mut(key) {
+            client.last_write = group;
+        }
     }
     let group = node.view.dependency();
     node.deliver_noted(key, group);
@@ -390,6 +406,7 @@ pub fn invoke(
                 client: key,
                 reply,
                 turn: evaluation.turn,
+                rng: Rng::new(evaluation.seed),
                 in_exec,
                 count_ask: evaluation.count_ask,
             };
@@ -463,6 +480,9 @@ fn wait_for(
         }) => {
             let group = node.view.dependency();
             node.deliver_noted(key, group);
+            if let Some(extra) = &mut parked.extra {
+                extra.reads.let_go();
+            }
             if parked.on_timeout.is_none() {
                 parked.on_timeout = Some(on_timeout);
                 parked.deadline =
@@ -471,14 +491,55 @@ fn wait_for(
             }
             park(node, key, parked, ticket, Reason::Keys);
         }
-        Wait::Scan(request) => {
+        Wait::Scan(wanted) => {
             node.noted.clear();
-            let ticket = park(node, key, parked, ticket, Reason::Worker);
+            let reason = if wanted.is_beginning {
+                parked_reads::note_wait(node, &mut parked);
+                Reason::ColdRead
+            } else {
+                Reason::Worker
+            };
+            let ticket = park(node, key, parked, ticket, reason);
             node.requests.push(Request::Work(WorkerJob::Scan {
                 client: key,
                 ticket,
-                request,
+                wanted,
             }));
+        }
+        Wait::Acks { timeout_ms } => {
+            node.noted.clear();
+            if parked.on_timeout.is_none() {
+                parked.on_timeout = Some(super::halt::OnTimeout::Acknowledged);
+                parked.deadline =
+                    timeout_ms.map(|ms| node.now().checked_add(ms).unwrap_or(MonoMs(u64::MAX)));
+            }
+            node.replication.wants_acks = true;
+            park(node, key, parked, ticket, Reason::Acks);
+        }
+        Wait::Psync { id, next } => {
+            node.noted.clear();
+            let ticket = park(node, key, parked, ticket, Reason::Link);
+            node.requests.push(Request::JudgePsync {
+                client: key,
+                ticket,
+                id,
+                next,
+            });
+        }
+        Wait::ColdRead => {
+            node.noted.clear();
+            let is_first = parked
+                .extra
+                .as_ref()
+                .is_none_or(|extra| !extra.reads.has_pins());
+            if is_first {
+                let args = std::mem::take(&mut parked.args);
+                parked_reads::want_named_keys(node, key, parked.command.spec, args.as_args());
+                parked.args = args;
+            }
+            let awaited = parked_reads::ask(node, &mut parked);
+            let ticket = park(node, key, parked, ticket, Reason::ColdRead);
+            parked_reads::wait(node, key, ticket, &awaited);
         }
         Wait::Shutdown => {
             node.noted.clear();
@@ -535,8 +596,13 @@ fn park(
 /// themselves.
 fn may_be_long(reason: Reason) -> bool {
     match reason {
-        Reason::Paused | Reason::Keys | Reason::Shutdown => true,
-        Reason::Worker | Reason::Counts | Reason::Stalled => false,
+        Reason::Paused | Reason::Keys | Reason::Shutdown | Reason::Acks => true,
+        Reason::Worker
+        | Reason::ColdRead
+        | Reason::Counts
+        | Reason::Stalled
+        | Reason::Role
+        | Reason::Link => false,
     }
 }
 

@@ -40,10 +40,15 @@ pub const CHECKS: &[(&str, Check)] = &[
     ("slot", slots),
     // A disk that is full stops the writes of a primary; a replica would only say READONLY.
     ("disk", disk),
+    ("replicas", replicas),
     ("role", role),
     ("pubsub-context", pubsub_context),
+    // Of a replica that answers nothing for now, it is told why.
+    ("stale", stale),
+    ("loading", loading),
     // Waiting comes last of all: everything above is answered at once.
     ("pause", pause),
+    ("promotion", promotion),
     ("stall", stall),
 ];
 
@@ -125,8 +130,70 @@ fn disk(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
 }
 
 fn role(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
-    if node.role == Role::Replica && candidate.class == Class::Write {
-        Verdict::Reject(READONLY)
+    match (node.role, candidate.class) {
+        (Role::Replica, Class::Write) => Verdict::Reject(READONLY),
+        _ => Verdict::Pass,
+    }
+}
+
+/// A node that is about to be a primary lets writes wait until it is one.
+fn promotion(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
+    let queues = client.transaction.is_some()
+        && !super::transactions::runs_at_once(candidate.command.spec.name);
+    match (node.role, candidate.class) {
+        (Role::Promoting, Class::Write) if !queues => Verdict::Postpone(Reason::Role),
+        _ => Verdict::Pass,
+    }
+}
+
+/// Too few replicas keep up for writes to be accepted. Source: Redis 7.0 `min-replicas-to-write`.
+fn replicas(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+    const NO_REPLICAS: ReplyError =
+        ReplyError::fixed("NOREPLICAS Not enough good replicas to write.");
+    let needed = node.config.min_replicas_to_write;
+    if needed == 0 || candidate.class != Class::Write || node.role != Role::Primary {
+        return Verdict::Pass;
+    }
+    let lag_max = u64::from(node.config.min_replicas_max_lag_s);
+    let good = node.replication.progress.good_count(lag_max, node.now());
+    if lag_max == 0 || good >= needed as usize {
+        Verdict::Pass
+    } else {
+        Verdict::Reject(NO_REPLICAS)
+    }
+}
+
+/// A replica whose link is down, told not to serve what may be stale.
+fn stale(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+    const MASTER_DOWN: ReplyError = ReplyError::fixed(
+        "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    );
+    let is_down = node
+        .replication
+        .followed
+        .as_ref()
+        .is_some_and(|followed| !followed.is_up());
+    if is_down
+        && !node.config.replica_serve_stale_data
+        && !candidate.command.spec.flags.has(Flags::STALE)
+    {
+        Verdict::Reject(MASTER_DOWN)
+    } else {
+        Verdict::Pass
+    }
+}
+
+/// While a copy of the primary's data is put in the place of this node's, nothing can be read.
+fn loading(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+    const LOADING: ReplyError =
+        ReplyError::fixed("LOADING Stillpoint is loading the dataset in memory");
+    let is_swapping = node
+        .replication
+        .followed
+        .as_ref()
+        .is_some_and(|followed| followed.is_swapping);
+    if is_swapping && !candidate.command.spec.flags.has(Flags::LOADING) {
+        Verdict::Reject(LOADING)
     } else {
         Verdict::Pass
     }
@@ -204,9 +271,13 @@ mod tests {
                 "in-transaction",
                 "slot",
                 "disk",
+                "replicas",
                 "role",
                 "pubsub-context",
+                "stale",
+                "loading",
                 "pause",
+                "promotion",
                 "stall"
             ]
         );

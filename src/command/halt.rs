@@ -2,7 +2,9 @@
 //! is evaluated again from the start when the reason is over.
 
 use crate::error::ReplyError;
-use crate::storage::scan::ScanRequest;
+use crate::storage::replication_id::ReplicationId;
+use crate::storage::scan::WantedScan;
+use crate::storage::seq::Seq;
 
 /// What a handler returns: done (its reply is written), or why not.
 pub type Run<T = ()> = Result<T, Halt>;
@@ -21,12 +23,21 @@ pub enum Halt {
 pub enum Wait {
     /// One of these keys is written (BLPOP and kin).
     Keys(KeyWait),
-    /// A worker has read a range that is too long for one turn.
-    Scan(ScanRequest),
+    /// A worker has read a range that is too long for one turn, or not in memory.
+    Scan(WantedScan),
+    /// Readers have read the keys that are not in memory; the view knows which ([`crate::storage::cold`]).
+    ColdRead,
     /// A worker has counted the keys of the databases.
     KeyCount,
     /// The server has left, or stays after all.
     Shutdown,
+    /// Replicas have acknowledged (WAIT), or so many milliseconds have passed.
+    Acks { timeout_ms: Option<u64> },
+    /// The log has been looked at for a replica that wants to go on with `next`.
+    Psync {
+        id: Option<ReplicationId>,
+        next: Seq,
+    },
 }
 
 /// A wait for keys with an end.
@@ -47,8 +58,13 @@ pub enum OnTimeout {
     NullArray,
     /// BLMOVE, BRPOPLPUSH: a null bulk string.
     Null,
-    /// WAIT: how many replicas had acknowledged by then.
-    Count(i64),
+    /// WAIT: how many replicas have acknowledged by then.
+    Acknowledged,
+}
+
+/// Whether a read told its command to wait for the disk: what else it will need should be asked for too.
+pub fn is_cold<T>(result: &Run<T>) -> bool {
+    matches!(result, Err(Halt::Wait(Wait::ColdRead)))
 }
 
 impl From<ReplyError> for Halt {

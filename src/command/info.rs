@@ -25,8 +25,14 @@ fn info(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     } else {
         None
     };
+    let seq = if selection.needs_seq() {
+        ctx.newest_seq()
+    } else {
+        ctx.node.last_seq
+    };
     let facts = Facts {
         node: ctx.node,
+        seq,
         key_counts: key_counts.as_ref(),
     };
     let text = info::render(selection, &facts);

@@ -4,6 +4,7 @@
 pub mod absent;
 pub mod account;
 pub mod client;
+mod client_line;
 pub mod cluster;
 pub mod connection;
 pub mod context;
@@ -17,12 +18,14 @@ pub mod info;
 pub mod introspection;
 pub mod keyspace;
 pub mod latency;
+pub mod links;
 pub mod list;
 pub mod members;
 pub mod memory;
 pub mod monitor;
 #[cfg(test)]
 pub mod node_bench;
+pub mod parked_reads;
 pub mod parked_scans;
 pub mod parse;
 pub mod pause;

@@ -46,7 +46,7 @@ impl NodeBench {
             ..Process::default()
         };
         let shared = Box::new(Shared(Rc::clone(&clock)));
-        let node = Node::new(config, rocks, shared, process, 1);
+        let node = Node::new(config, rocks, None, shared, process, 1);
         let mut bench = NodeBench {
             node,
             clock,
@@ -145,7 +145,8 @@ impl NodeBench {
             .replace("\r\n", " ")
     }
 
-    fn commit(&mut self) {
+    /// Commits what was written.
+    pub fn commit(&mut self) {
         if let Some(group) = self.node.view.close_group() {
             let rocks = self.node.view.database().expect("open");
             rocks

@@ -5,6 +5,7 @@ use super::halt::Run;
 use super::spec::{Flags, Spec};
 use crate::client::waiting::Reason;
 use crate::error::{self, ReplyError};
+use crate::node::Role;
 use crate::pause::{Purpose, Scope, Until};
 use crate::resp::Args;
 use crate::text::int::parse_i64;
@@ -70,6 +71,8 @@ fn pause(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         by.peer.addr
     );
     ctx.node.pause.set(Purpose::Command, scope, Until::At(end));
+    let is_replica = ctx.node.role != Role::Primary;
+    ctx.node.pause.set_holds_replication(is_replica);
     // OK means frozen: it leaves after every write that was executed before it.
     ctx.depend_on_all_writes();
     ctx.reply.ok();

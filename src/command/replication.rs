@@ -1,9 +1,11 @@
-//! ROLE, REPLICAOF and WAIT on a server without replicas; replication itself comes with its own part.
+//! ROLE, REPLICAOF and WAIT: what operators, Sentinel and clients say and ask about replication.
 
 use super::context::ControlCtx;
-use super::halt::{Halt, KeyWait, OnTimeout, Run, Wait};
+use super::halt::{Halt, Run, Wait};
 use super::spec::{Flags, Spec};
 use crate::error::{NOT_AN_INTEGER, ReplyError, TIMEOUT_NEGATIVE};
+use crate::node::Role;
+use crate::node::replication::Goal;
 use crate::resp::Args;
 use crate::text::int::parse_i64;
 
@@ -18,13 +20,13 @@ pub const SPECS: &[Spec] = &[
         "O(1)",
         "Returns the replication role.",
     ),
-    Spec::control("replicaof", 3, replicaof).flags(ADMIN.and(Flags::NO_MULTI).and(Flags::NO_ASYNC_LOADING)).never_held().doc(
+    Spec::control("replicaof", 3, replicaof).flags(ADMIN.and(Flags::NO_ASYNC_LOADING)).never_held().doc(
         "server",
         "5.0.0",
         "O(1)",
         "Configures a server as replica of another, or promotes it to a master.",
     ),
-    Spec::control("slaveof", 3, replicaof).flags(ADMIN.and(Flags::NO_MULTI).and(Flags::NO_ASYNC_LOADING)).never_held().doc(
+    Spec::control("slaveof", 3, replicaof).flags(ADMIN.and(Flags::NO_ASYNC_LOADING)).never_held().doc(
         "server",
         "1.0.0",
         "O(1)",
@@ -39,40 +41,98 @@ pub const SPECS: &[Spec] = &[
 ];
 
 fn role(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
-    ctx.depend_on_all_writes();
-    ctx.reply.array(3);
-    ctx.reply.bulk(b"master");
-    ctx.reply.int(ctx.node.last_seq.get() as i64);
-    ctx.reply.array(0);
+    let offset = ctx.newest_seq().get() as i64;
+    let node = &*ctx.node;
+    match &node.replication.followed {
+        None => {
+            let rows = node.replication.progress.rows(node.now());
+            ctx.reply.array(3);
+            ctx.reply.bulk(b"master");
+            ctx.reply.int(offset);
+            ctx.reply.array(rows.len());
+            for row in rows {
+                ctx.reply.array(3);
+                ctx.reply.bulk(row.address.ip.as_bytes());
+                ctx.reply.bulk(row.address.port.to_string().as_bytes());
+                ctx.reply.bulk(row.offset.get().to_string().as_bytes());
+            }
+        }
+        Some(followed) => {
+            ctx.reply.array(5);
+            ctx.reply.bulk(b"slave");
+            ctx.reply.bulk(followed.host.as_bytes());
+            ctx.reply.int(i64::from(followed.port));
+            ctx.reply.bulk(followed.state().name().as_bytes());
+            ctx.reply.int(offset);
+        }
+    }
     Ok(())
 }
 
+/// The reply leaves when the new role is on disk.
 fn replicaof(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    const CLUSTER: ReplyError = ReplyError::fixed("ERR REPLICAOF not allowed in cluster mode.");
+    const PORT: ReplyError = ReplyError::fixed("ERR Invalid master port");
+    if ctx.node.config.cluster_enabled {
+        return Err(CLUSTER.into());
+    }
+    let by = {
+        let session = ctx.session();
+        format!("client {} at {}", session.id, session.peer.addr)
+    };
     if args.is(1, "no") && args.is(2, "one") {
-        // Already a primary: nothing to do, as in Redis.
+        if ctx.node.role == Role::Replica {
+            log::info!("REPLICAOF NO ONE by {by}");
+            ctx.node.change_role(Goal::Primary);
+        } else if let Some(change) = &ctx.node.replication.change {
+            let barrier = change.barrier;
+            ctx.node.view.depend_on(barrier);
+        }
         ctx.reply.ok();
         return Ok(());
     }
-    Err(
-        ReplyError::fixed("ERR REPLICAOF is not supported: replication is not in this build yet")
-            .into(),
-    )
+    let port = parse_i64(args.at(2)).and_then(|port| u16::try_from(port).ok());
+    let port = port.ok_or(PORT)?;
+    let host = String::from_utf8_lossy(args.at(1)).into_owned();
+    if host.is_empty() || host.len() > 255 || host.bytes().any(|byte| byte <= b' ') {
+        return Err(ReplyError::fixed("ERR Invalid master host").into());
+    }
+    let followed = &ctx.node.replication.followed;
+    if followed
+        .as_ref()
+        .is_some_and(|followed| followed.host == host && followed.port == port)
+    {
+        if let Some(change) = &ctx.node.replication.change {
+            let barrier = change.barrier;
+            ctx.node.view.depend_on(barrier);
+        }
+        ctx.reply.simple("OK Already connected to specified master");
+        return Ok(());
+    }
+    log::info!("REPLICAOF {host}:{port} by {by}");
+    ctx.node.change_role(Goal::Replica { host, port });
+    ctx.reply.ok();
+    Ok(())
 }
 
-/// There are no replicas: nobody will acknowledge, so a wait for any ends with its time.
+/// Waits until so many replicas have the client's last write.
 fn wait(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     const TIMEOUT: ReplyError = ReplyError::fixed("ERR timeout is not an integer or out of range");
+    const REPLICA: ReplyError = ReplyError::fixed(
+        "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes to replicas are just local and are not propagated.",
+    );
+    if ctx.node.role == Role::Replica {
+        return Err(REPLICA.into());
+    }
     let needed = parse_i64(args.at(1)).ok_or(NOT_AN_INTEGER)?;
     let timeout_ms = parse_i64(args.at(2)).ok_or(TIMEOUT)?;
     let timeout_ms = u64::try_from(timeout_ms).map_err(|_| TIMEOUT_NEGATIVE)?;
-    if needed <= 0 || ctx.in_exec {
-        ctx.reply.int(0);
+    let count = ctx.node.acknowledged_count(ctx.client);
+    let is_enough = count.is_some_and(|count| count as i64 >= needed);
+    if is_enough || ctx.in_exec || needed <= 0 {
+        ctx.reply.count(count.unwrap_or(0));
         return Ok(());
     }
     let timeout_ms = (timeout_ms != 0).then_some(timeout_ms);
-    Err(Halt::Wait(Wait::Keys(KeyWait {
-        keys: Vec::new(),
-        timeout_ms,
-        on_timeout: OnTimeout::Count(0),
-    })))
+    Err(Halt::Wait(Wait::Acks { timeout_ms }))
 }

@@ -11,8 +11,9 @@ use crate::resp::{OwnedArgs, Proto, Reply};
 use crate::storage::counting;
 use crate::storage::keys::{DbIndex, KeyCodec};
 use crate::storage::options::OpenOptions;
+use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::{Rocks, WriteMode};
-use crate::storage::scan::{self, Pinned, PinnedScan, ScanRequest};
+use crate::storage::scan::{self, Pinned, PinnedScan, ScanRequest, WantedScan};
 use crate::storage::store::{Changes, EventClass, Store};
 use crate::storage::view::View;
 
@@ -46,7 +47,11 @@ impl Bench {
         let rocks = Rocks::open(&OpenOptions::new(dir.path())).expect("an empty database");
         Bench {
             // No cache, so that reads really go to the record and the database.
-            view: View::new(rocks, "ABCDEFGHI0123456", 0),
+            view: View::new(
+                rocks,
+                ReplicationId::from_bytes(b"ABCDEFGHI0123456").expect("an id"),
+                0,
+            ),
             changes: Changes {
                 wants_keys: true,
                 wants_events: EventClass(u16::MAX),
@@ -166,7 +171,7 @@ impl Bench {
 
     fn read_range(&self, request: ScanRequest) -> Pinned {
         let database = self.view.database().expect("open");
-        scan::read_range(database, request, 1).expect("a range")
+        scan::read_range(database, WantedScan::whole(request), 1).expect("a range")
     }
 
     /// Runs a command given in parts; gives the reply's bytes.
@@ -227,9 +232,9 @@ impl Bench {
                             reply.raw(&key);
                         }
                     }
-                    Halt::Wait(Wait::Scan(request)) => {
+                    Halt::Wait(Wait::Scan(wanted)) => {
                         reply.raw(b"WAIT Scan");
-                        self.wanted_range = Some(request);
+                        self.wanted_range = Some(wanted.request);
                     }
                     Halt::Wait(other) => reply.raw(format!("WAIT {other:?}").as_bytes()),
                 }

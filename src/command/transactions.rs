@@ -8,13 +8,13 @@ use super::dispatch::{self, Evaluation};
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Class, Flags, KeySpec, Spec};
 use super::table::Command;
-use super::{account, monitor};
-use crate::client::transaction::{Queued, Transaction};
+use super::{account, monitor, parked_reads};
+use crate::client::transaction::{Queued, Transaction, Watch};
 use crate::client::{Client, ClientKey};
 use crate::error::ReplyError;
 use crate::node::Node;
 use crate::resp::Args;
-use crate::storage::store::Store;
+use crate::storage::cold::DiskReads;
 
 const MULTI: Spec = Spec::control("multi", 1, multi)
     .flags(
@@ -213,6 +213,10 @@ fn watch(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         return Err(ReplyError::fixed("ERR WATCH inside MULTI is not allowed").into());
     }
     let db = ctx.session().db;
+    // All or none: it may have to wait for a key that is not in memory, and be gone before that is read.
+    for key in args.from(1).iter() {
+        ctx.store().header(key)?;
+    }
     for key in args.from(1).iter() {
         let watch = ctx.session().watch.get_or_insert_default();
         if watch
@@ -222,17 +226,8 @@ fn watch(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         {
             continue;
         }
-        let turn = ctx.turn;
-        let node = &mut *ctx.node;
-        let mut store = Store {
-            view: &mut node.view,
-            db,
-            codec: node.codec,
-            turn,
-            changes: &mut node.changes,
-        };
-        let existed = store.header(key)?.is_some();
-        node.watches.add(db, key, ctx.client);
+        let existed = ctx.store().header(key)?.is_some();
+        ctx.node.watches.add(db, key, ctx.client);
         ctx.session()
             .watch
             .get_or_insert_default()
@@ -261,13 +256,15 @@ fn exec(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
         )
         .into());
     }
-    if is_watch_broken(ctx)? {
-        ctx.node.unwatch(ctx.client);
-        ctx.reply.null_array();
-        return Ok(());
-    }
     let watch = ctx.session().watch.take();
-    let result = run_queue(ctx, &transaction);
+    let result = match is_broken(ctx, watch.as_deref()) {
+        Ok(false) => run_queue(ctx, &transaction),
+        Ok(true) => {
+            ctx.reply.null_array();
+            Ok(())
+        }
+        Err(halt) => Err(halt),
+    };
     // Parked as a whole: it must find everything as it was when it runs again.
     ctx.session().watch = watch;
     match result {
@@ -283,28 +280,19 @@ fn exec(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
 }
 
 /// Whether a watched key was changed, or has expired since it was watched.
-fn is_watch_broken(ctx: &mut ControlCtx<'_>) -> Run<bool> {
-    let Some(watch) = ctx.session().watch.take() else {
+fn is_broken(ctx: &mut ControlCtx<'_>, watch: Option<&Watch>) -> Run<bool> {
+    let Some(watch) = watch else {
         return Ok(false);
     };
-    let mut broken = watch.is_dirty;
-    for (db, key, existed) in &watch.keys {
-        if broken {
-            break;
-        }
-        let turn = ctx.turn;
-        let node = &mut *ctx.node;
-        let mut store = Store {
-            view: &mut node.view,
-            db: *db,
-            codec: node.codec,
-            turn,
-            changes: &mut node.changes,
-        };
-        broken = *existed && store.header(key)?.is_none();
+    if watch.is_dirty {
+        return Ok(true);
     }
-    ctx.session().watch = Some(watch);
-    Ok(broken)
+    for (db, key, existed) in &watch.keys {
+        if *existed && ctx.store().at(*db).header(key)?.is_none() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
@@ -314,6 +302,11 @@ fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
         .queue
         .iter()
         .all(|queued| matches!(queued.command.spec.class, Class::Read | Class::Write));
+    let disk_reads = ctx.node.view.cold.disk_reads;
+    if !may_wait {
+        parked_reads::look_for_queue(ctx.node, ctx.client, &transaction.queue)?;
+        ctx.node.view.cold.disk_reads = DiskReads::Direct;
+    }
     ctx.node.view.set_scans_may_wait(could_wait && may_wait);
     ctx.reply.array(transaction.queue.len());
     let mut result = Ok(());
@@ -335,6 +328,7 @@ fn run_queue(ctx: &mut ControlCtx<'_>, transaction: &Transaction) -> Run {
         }
     }
     ctx.node.view.set_scans_may_wait(could_wait);
+    ctx.node.view.cold.disk_reads = disk_reads;
     result
 }
 
@@ -369,7 +363,7 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
     let written = ctx.reply.len();
     let evaluation = Evaluation {
         turn: ctx.turn,
-        seed: ctx.node.rng.next_u64(),
+        seed: ctx.rng.next_u64(),
         resumed: false,
         count_ask: ctx.count_ask,
     };
@@ -392,11 +386,13 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
                 error: None,
             });
         }
-        Err(Halt::Wait(wait @ (Wait::Scan(_) | Wait::KeyCount))) => return Err(Halt::Wait(wait)),
-        // A handler that may not block does not ask to wait for keys, and SHUTDOWN is not queued.
-        Err(Halt::Wait(Wait::Keys(_) | Wait::Shutdown)) => {
-            ReplyError::fixed("ERR this command cannot wait inside a transaction")
+        Err(Halt::Wait(wait @ (Wait::Scan(_) | Wait::ColdRead | Wait::KeyCount))) => {
+            return Err(Halt::Wait(wait));
         }
+        // A handler that may not block does not ask to wait for keys, and SHUTDOWN is not queued.
+        Err(Halt::Wait(
+            Wait::Keys(_) | Wait::Shutdown | Wait::Acks { .. } | Wait::Psync { .. },
+        )) => ReplyError::fixed("ERR this command cannot wait inside a transaction"),
         Err(Halt::Error(error)) => error,
     };
     ctx.node.view.undo(mark);

@@ -369,14 +369,6 @@ mod tests {
     #[test]
     fn features_that_are_not_there_are_refused_with_the_reason() {
         for (text, expected) in [
-            (
-                "replicaof 127.0.0.1 6379",
-                "replication is not in this build yet",
-            ),
-            (
-                "slaveof 127.0.0.1 6379",
-                "replication is not in this build yet",
-            ),
             ("slave-read-only no", "equal sequences"),
             ("maxmemory 100mb", "data is on disk"),
             ("maxmemory-policy allkeys-lru", "nothing is evicted"),

@@ -18,8 +18,9 @@ use super::setting::Effect::{OnlyDefault, Unused};
 use super::setting::settings;
 use super::special::{Percentiles, ShutdownOptions, ShutdownOptionsForm};
 
-/// Why settings of replication are refused, or change nothing.
-pub(super) const REPLICATION: &str = "replication is not in this build yet";
+/// Why settings of Redis's and old Kvrocks's replication change nothing.
+pub(super) const REPLICATION: &str =
+    "it tunes another way of replicating: batches of RocksDB's log are streamed, and files copied";
 /// Why settings that only scripts read change nothing.
 const SCRIPTS: &str = "scripts are not in this build yet";
 /// Why the limits on memory stay at their defaults.
@@ -83,7 +84,7 @@ settings! {
     "backup-dir": backup_dir: Option<PathBuf> = None, Place, AtStart,
         OnlyDefault("backups are not in this build yet");
     /// Name of the database, which both ends of a replication must agree on.
-    "db-name": db_name: Vec<u8> = b"change.me.db".to_vec(), Text, AtStart, Unused(REPLICATION);
+    "db-name": db_name: Vec<u8> = b"change.me.db".to_vec(), Text, AtStart;
     /// Databases to `SELECT` from.
     "databases" or "redis-databases": databases: u32 = 16, int(1, INT_MAX), AtStart;
     /// Least important lines of the log.
@@ -101,6 +102,8 @@ settings! {
     "supervised": supervised: Supervised = Supervised::No, SUPERVISED, AtStart;
     /// Seconds that a shutdown waits for replicas.
     "shutdown-timeout": shutdown_timeout_s: u32 = 10, int(0, INT_MAX), Live;
+    /// Seconds that a FAILOVER without TIMEOUT waits for its target, with writes paused; 0 for ever, as Redis does.
+    "failover-timeout": failover_timeout_s: u32 = 60, int(0, INT_MAX), Live;
     /// Options of the shutdown on SIGINT.
     "shutdown-on-sigint": shutdown_on_sigint: ShutdownOptions = ShutdownOptions::default(), ShutdownOptionsForm, Live;
     /// Options of the shutdown on SIGTERM.
@@ -172,46 +175,38 @@ settings! {
     "zset-max-listpack-value" or "zset-max-ziplist-value": zset_max_listpack_value: u64 = 64,
         Memory { min: 0, max: LONG_MAX }, Live;
 
-    // Replication and scripts: read by parts that come later. The field stands where it will be read.
+    // Replication; and what scripts will read.
 
     /// The primary to follow.
-    "replicaof" or "slaveof": replicaof: Option<PrimaryAddress> = None, ReplicaOf, AtStart,
-        OnlyDefault(REPLICATION);
+    "replicaof" or "slaveof": replicaof: Option<PrimaryAddress> = None, ReplicaOf, AtStart;
     /// Password for the primary.
-    "masterauth": masterauth: Vec<u8> = Vec::new(), Secret, Live, Unused(REPLICATION);
+    "masterauth": masterauth: Vec<u8> = Vec::new(), Secret, Live;
     /// User for the primary.
-    "masteruser": masteruser: Vec<u8> = Vec::new(), Secret, Live, Unused(REPLICATION);
+    "masteruser": masteruser: Vec<u8> = Vec::new(), Secret, Live;
     /// Refuse writes of clients on a replica.
     "replica-read-only" or "slave-read-only": replica_read_only: bool = true, YesNo, Live,
         OnlyDefault("a replica's writes come from its primary alone: one of its own would break the equal sequences");
     /// Answer clients while the link to the primary is down.
-    "replica-serve-stale-data" or "slave-serve-stale-data": replica_serve_stale_data: bool = true, YesNo, Live,
-        Unused(REPLICATION);
+    "replica-serve-stale-data" or "slave-serve-stale-data": replica_serve_stale_data: bool = true, YesNo, Live;
     /// Sentinel's preference when it promotes a replica, lowest first; 0 never.
-    "replica-priority" or "slave-priority": replica_priority: u32 = 100, int(0, INT_MAX), Live,
-        Unused(REPLICATION);
+    "replica-priority" or "slave-priority": replica_priority: u32 = 100, int(0, INT_MAX), Live;
     /// Address that the primary shows for this replica; empty for the one it sees.
-    "replica-announce-ip" or "slave-announce-ip": replica_announce_ip: Vec<u8> = Vec::new(), Text, Live,
-        Unused(REPLICATION);
+    "replica-announce-ip" or "slave-announce-ip": replica_announce_ip: Vec<u8> = Vec::new(), Text, Live;
     /// Port that the primary shows for this replica; 0 for the one it listens on.
-    "replica-announce-port" or "slave-announce-port": replica_announce_port: u16 = 0, int(0, 65535), Live,
-        Unused(REPLICATION);
+    "replica-announce-port" or "slave-announce-port": replica_announce_port: u16 = 0, int(0, 65535), Live;
     /// Whether Sentinel is shown this replica.
-    "replica-announced": replica_announced: bool = true, YesNo, Live, Unused(REPLICATION);
+    "replica-announced": replica_announced: bool = true, YesNo, Live;
     /// Seconds of silence after which a replication link is given up.
-    "repl-timeout": repl_timeout_s: u32 = 60, int(1, INT_MAX), Live, Unused(REPLICATION);
+    "repl-timeout": repl_timeout_s: u32 = 60, int(1, INT_MAX), Live;
     /// Seconds between two pings on a replication link.
     "repl-ping-replica-period" or "repl-ping-slave-period": repl_ping_replica_period_s: u32 = 10, int(1, INT_MAX),
-        Live,
-        Unused(REPLICATION);
+        Live;
     /// Replicas without which writes are refused.
-    "min-replicas-to-write" or "min-slaves-to-write": min_replicas_to_write: u32 = 0, int(0, INT_MAX), Live,
-        OnlyDefault(REPLICATION);
+    "min-replicas-to-write" or "min-slaves-to-write": min_replicas_to_write: u32 = 0, int(0, INT_MAX), Live;
     /// Seconds of silence that such a replica is allowed.
-    "min-replicas-max-lag" or "min-slaves-max-lag": min_replicas_max_lag_s: u32 = 10, int(0, INT_MAX), Live,
-        Unused(REPLICATION);
+    "min-replicas-max-lag" or "min-slaves-max-lag": min_replicas_max_lag_s: u32 = 10, int(0, INT_MAX), Live;
     /// Send the replication id with every partial synchronization.
-    "use-rsid-psync": use_rsid_psync: bool = false, YesNo, AtStart, Unused(REPLICATION);
+    "use-rsid-psync": use_rsid_psync: bool = false, YesNo, AtStart;
     /// Milliseconds after which a script that runs answers other clients with BUSY.
     "busy-reply-threshold" or "lua-time-limit": busy_reply_threshold_ms: u64 = 5000, int(0, i64::MAX), Live,
         Unused(SCRIPTS);

@@ -136,6 +136,8 @@ pub struct ShutdownOptions {
     pub now: bool,
     /// `FORCE`: ignore errors that would otherwise keep the server up.
     pub force: bool,
+    /// Hand over to a replica first (ours; Valkey has it for cluster nodes).
+    pub failover: bool,
 }
 
 /// `shutdown-on-sigint` and `shutdown-on-sigterm`: `default`, or options.
@@ -152,7 +154,8 @@ impl Form for ShutdownOptionsForm {
         words: &[Vec<u8>],
         _origin: Origin,
     ) -> Result<ShutdownOptions, String> {
-        let names = || not_one_of(["default", "save", "nosave", "now", "force"].into_iter());
+        let names =
+            || not_one_of(["default", "save", "nosave", "now", "force", "failover"].into_iter());
         if words.is_empty() {
             return Err(names());
         }
@@ -164,6 +167,7 @@ impl Form for ShutdownOptionsForm {
                 b"nosave" => options.nosave = true,
                 b"now" => options.now = true,
                 b"force" => options.force = true,
+                b"failover" => options.failover = true,
                 _ => return Err(names()),
             }
         }
@@ -181,6 +185,7 @@ impl Form for ShutdownOptionsForm {
             (value.nosave, "nosave"),
             (value.now, "now"),
             (value.force, "force"),
+            (value.failover, "failover"),
         ];
         let given: Vec<&str> = options
             .iter()
@@ -295,6 +300,7 @@ mod tests {
             ("now nosave", "nosave now"),
             ("FORCE save now", "save now force"),
             ("default now", "now"),
+            ("failover force", "force failover"),
         ] {
             assert_eq!(
                 ShutdownOptionsForm.show(&read(text).unwrap()),
@@ -305,8 +311,7 @@ mod tests {
         let error = "shutdown options SAVE and NOSAVE can't be used simultaneously";
         assert_eq!(read("save nosave").unwrap_err(), error);
         for text in ["", "maybe", "\"\""] {
-            let error =
-                "argument(s) must be one of the following: default, save, nosave, now, force";
+            let error = "argument(s) must be one of the following: default, save, nosave, now, force, failover";
             assert_eq!(read(text).unwrap_err(), error, "{text:?}");
         }
     }

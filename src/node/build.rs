@@ -1,19 +1,24 @@
 //! A node as it is when its server starts.
 
+use super::replication::Replication;
 use super::{Node, Role};
 use crate::clock::Clock;
 use crate::command::context::{DataSettings, Rng};
 use crate::config::Config;
+use crate::replication::history::History;
 use crate::stats::process::Process;
 use crate::storage::keys::KeyCodec;
+use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::Rocks;
 use crate::storage::view::View;
 
 impl Node {
-    /// A primary over `rocks` without clients. Its ids, and what its commands draw by lot, follow from `seed`.
+    /// A primary over `rocks` without clients. Its ids, and what its commands draw by lot, follow from `seed`; `last_record` is the id
+    /// that the last record in the database ends in.
     pub fn new(
         config: Config,
         rocks: Rocks,
+        last_record: Option<ReplicationId>,
         clock: Box<dyn Clock>,
         process: Process,
         seed: u64,
@@ -23,12 +28,12 @@ impl Node {
         let run_id: String = (0..40)
             .map(|_| char::from_digit(rng.below(16) as u32, 16).unwrap_or('0'))
             .collect();
-        let letters = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
-        let replication_id: String = (0..16)
-            .map(|_| letters[rng.below(36) as usize] as char)
-            .collect();
+        let replication_id = ReplicationId::draw(|bound| rng.below(bound));
         let last_seq = rocks.last_seq();
-        let view = View::new(rocks, &replication_id, config.hot_cache_size as usize);
+        let mut replication = Replication::default();
+        replication.history = History::of_directory(last_record);
+        replication.history.begin_term(replication_id, last_seq);
+        let view = View::new(rocks, replication_id, config.hot_cache_size as usize);
         let mut node = Node {
             codec: KeyCodec {
                 slot_encoded: config.cluster_enabled,
@@ -40,11 +45,12 @@ impl Node {
             rng,
             role: Role::Primary,
             run_id,
-            replication_id,
+            replication,
             view,
             last_seq,
             synced_seq: None,
             clients: Default::default(),
+            reading: None,
             pause: Default::default(),
             waiting: Default::default(),
             watches: Default::default(),
@@ -58,10 +64,12 @@ impl Node {
             read_refusal: None,
             disk_free_bytes: None,
             is_stalled: false,
+            is_commit_held_up: false,
             is_reopening: false,
             renames: Default::default(),
             active_expire: true,
             key_counting: Default::default(),
+            cold_reads: Default::default(),
             process,
             any_port: 0,
             applier: None,

@@ -19,6 +19,8 @@ const COMMIT_WAIT_MAX_MS: u64 = 100;
 /// every second does not keep a worker busy.
 const DEAR_MS: u64 = 50;
 const DEAR_FACTOR: u64 = 10;
+/// Keys below which a count is never dear, so that it is exact for who asks: what made it slow was a busy machine.
+const DEAR_KEYS_MIN: u64 = 100_000;
 
 /// What a command remembers that waits for a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,8 +90,9 @@ impl KeyCounting {
         if let Some(latest) = &self.latest {
             let is_newest = latest.group >= view.newest_group();
             let was_asked_for = ask.is_some_and(|ask| latest.number > ask.after);
-            let is_dear =
-                latest.took_ms >= DEAR_MS && now.since(latest.ended) < latest.took_ms * DEAR_FACTOR;
+            let is_dear = latest.took_ms >= DEAR_MS
+                && latest.counts.total() >= DEAR_KEYS_MIN
+                && now.since(latest.ended) < latest.took_ms * DEAR_FACTOR;
             if is_newest || was_asked_for || is_dear {
                 return Some(Cow::Borrowed(&latest.counts));
             }
@@ -172,6 +175,7 @@ mod tests {
     use crate::storage::counting::DbCount;
     use crate::storage::keys::DbIndex;
     use crate::storage::options::OpenOptions;
+    use crate::storage::replication_id::ReplicationId;
     use crate::storage::rocks::Rocks;
 
     struct Fixture {
@@ -187,7 +191,11 @@ mod tests {
             let rocks = Rocks::open(&OpenOptions::new(dir.path())).expect("an empty database");
             Fixture {
                 counting: KeyCounting::default(),
-                view: View::new(rocks, "ABCDEFGHI0123456", 0),
+                view: View::new(
+                    rocks,
+                    ReplicationId::from_bytes(b"ABCDEFGHI0123456").expect("an id"),
+                    0,
+                ),
                 now_ms: 1000,
                 _dir: dir,
             }
@@ -304,11 +312,23 @@ mod tests {
         fixture.ask(None);
         fixture.begin();
         fixture.now_ms += 200;
-        fixture.end(5);
+        fixture.end(DEAR_KEYS_MIN);
         fixture.write();
         fixture.now_ms += 1999;
-        assert_eq!(fixture.answer(None), Some(5));
+        assert_eq!(fixture.answer(None), Some(DEAR_KEYS_MIN));
         fixture.now_ms += 1;
+        assert_eq!(fixture.answer(None), None);
+    }
+
+    #[test]
+    fn a_count_of_few_keys_is_not_dear_however_long_it_took() {
+        let mut fixture = Fixture::new();
+        fixture.ask(None);
+        fixture.begin();
+        fixture.now_ms += 200;
+        fixture.end(DEAR_KEYS_MIN - 1);
+        assert_eq!(fixture.answer(None), Some(DEAR_KEYS_MIN - 1));
+        fixture.write();
         assert_eq!(fixture.answer(None), None);
     }
 

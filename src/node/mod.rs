@@ -8,6 +8,7 @@ mod build;
 mod changes;
 mod delivery;
 pub mod key_counting;
+pub mod replication;
 mod requests;
 pub mod stats;
 
@@ -16,10 +17,11 @@ pub use requests::{Request, ShutdownRequest, WorkerJob};
 
 use crate::client::transaction::Watches;
 use crate::client::waiting::Waiting;
-use crate::client::{ClientKey, Clients};
+use crate::client::{ClientKey, Clients, Reading};
 use crate::clock::{Clock, MonoMs, Turn};
 use crate::command::context::{DataSettings, EncodingThresholds, Rng};
 use crate::command::cursors::Cursors;
+use crate::command::parked_reads::ColdReads;
 use crate::command::rename::Renames;
 use crate::config::Config;
 use crate::error::ReplyError;
@@ -32,12 +34,17 @@ use crate::storage::seq::Seq;
 use crate::storage::store::Changes;
 use crate::storage::view::View;
 use key_counting::KeyCounting;
+use replication::Replication;
 use stats::Stats;
 
-/// What this node is. Only primaries exist so far; the role check of the gate reads it.
+/// What this node is: the role check of the gate reads it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
+    /// It accepts writes.
     Primary,
+    /// It was told to become a primary: writes wait until it is one.
+    Promoting,
+    /// It follows another node.
     Replica,
 }
 
@@ -54,8 +61,7 @@ pub struct Node {
     pub role: Role,
     /// 40 hexadecimal digits, drawn at each start: how Sentinel tells restarts apart.
     pub run_id: String,
-    /// The id of this history of writes, 16 characters.
-    pub replication_id: String,
+    pub replication: Replication,
     pub view: View,
     pub codec: KeyCodec,
     /// The last committed sequence number.
@@ -63,6 +69,8 @@ pub struct Node {
     /// The last update known to be on disk.
     pub synced_seq: Option<Seq>,
     pub clients: Clients,
+    /// The input whose commands are being executed, for CLIENT LIST.
+    pub reading: Option<Reading>,
     pub pause: Pause,
     pub waiting: Waiting,
     pub watches: Watches,
@@ -79,6 +87,8 @@ pub struct Node {
     pub disk_free_bytes: Option<u64>,
     /// Writes must wait: too much is uncommitted.
     pub is_stalled: bool,
+    /// RocksDB slows down or stops writes: a commit may take long.
+    pub is_commit_held_up: bool,
     /// The database is closed for the moment: data commands must wait.
     pub is_reopening: bool,
     /// Why data cannot even be read now: the database is closed, and nobody knows for how long.
@@ -88,6 +98,8 @@ pub struct Node {
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: bool,
     pub key_counting: KeyCounting,
+    /// Keys that readers read for parked commands.
+    pub cold_reads: ColdReads,
     pub process: Process,
     /// The port that the system chose, where `port` is 0.
     pub any_port: u16,

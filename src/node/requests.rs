@@ -3,7 +3,9 @@
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
 use crate::clock::MonoMs;
-use crate::storage::scan::ScanRequest;
+use crate::storage::replication_id::ReplicationId;
+use crate::storage::scan::WantedScan;
+use crate::storage::seq::Seq;
 
 /// Something for the server to do after the turn's commands.
 #[derive(Debug)]
@@ -16,6 +18,15 @@ pub enum Request {
     Exit(i32),
     /// Compact the whole database.
     Compact,
+    /// The role is to change: [`super::replication::Replication::change`] says to what.
+    RoleChanged,
+    /// Look whether a replica may go on with `next`.
+    JudgePsync {
+        client: ClientKey,
+        ticket: Ticket,
+        id: Option<ReplicationId>,
+        next: Seq,
+    },
 }
 
 /// Work for a worker thread.
@@ -25,7 +36,7 @@ pub enum WorkerJob {
     Scan {
         client: ClientKey,
         ticket: Ticket,
-        request: ScanRequest,
+        wanted: WantedScan,
     },
     /// Find expired keys.
     FindExpired { limit: usize },

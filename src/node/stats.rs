@@ -39,6 +39,19 @@ pub struct SlowLog {
     pub next_id: u64,
 }
 
+/// Commands that met keys which are not in memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ColdStats {
+    /// Commands that have waited for such keys.
+    pub commands: u64,
+    /// Times that they have waited.
+    pub rounds: u64,
+    /// Keys that readers were asked for.
+    pub reads: u64,
+    /// Commands that had waited often enough and were let read the disk on the loop.
+    pub direct: u64,
+}
+
 /// Everything counted.
 #[derive(Debug)]
 pub struct Stats {
@@ -61,6 +74,7 @@ pub struct Stats {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub paused_commands: u64,
+    pub cold: ColdStats,
     pub changes_since_save: u64,
     pub output_limit_disconnections: u64,
     pub query_limit_disconnections: u64,
@@ -132,6 +146,7 @@ impl Default for Stats {
             keyspace_hits: 0,
             keyspace_misses: 0,
             paused_commands: 0,
+            cold: ColdStats::default(),
             changes_since_save: 0,
             output_limit_disconnections: 0,
             query_limit_disconnections: 0,

@@ -14,6 +14,64 @@ pub enum Stream {
     Simulated(super::simulated::SimStream),
 }
 
+impl Stream {
+    /// Reads once; never waits.
+    pub fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.read(buffer),
+            Stream::Unix(stream) => stream.read(buffer),
+            #[cfg(test)]
+            Stream::Simulated(stream) => stream.read(buffer),
+        }
+    }
+
+    /// Writes once; never waits.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write(bytes),
+            Stream::Unix(stream) => stream.write(bytes),
+            #[cfg(test)]
+            Stream::Simulated(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Says where readiness is told of, where the socket is a simulated one.
+    #[cfg(test)]
+    pub fn register_simulated(&mut self, poll: &super::simulated::SimPoll, token: Token) {
+        if let Stream::Simulated(stream) = self {
+            stream.register(poll, token);
+        }
+    }
+
+    /// Joins a poll.
+    pub fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        interest: Interest,
+    ) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.register(registry, token, interest),
+            Stream::Unix(stream) => stream.register(registry, token, interest),
+            #[cfg(test)]
+            Stream::Simulated(_) => Ok(()),
+        }
+    }
+
+    /// Leaves its poll.
+    pub fn deregister(&mut self, registry: &Registry) -> io::Result<()> {
+        match self {
+            Stream::Tcp(stream) => stream.deregister(registry),
+            Stream::Unix(stream) => stream.deregister(registry),
+            #[cfg(test)]
+            Stream::Simulated(stream) => {
+                stream.deregister();
+                Ok(())
+            }
+        }
+    }
+}
+
 /// What a read brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ReadOutcome {
@@ -71,13 +129,7 @@ impl Connection {
 
     /// Reads once, into `buffer`.
     pub fn read(&mut self, buffer: &mut [u8]) -> ReadOutcome {
-        let result = match &mut self.stream {
-            Stream::Tcp(stream) => stream.read(buffer),
-            Stream::Unix(stream) => stream.read(buffer),
-            #[cfg(test)]
-            Stream::Simulated(stream) => stream.read(buffer),
-        };
-        match result {
+        match self.stream.read(buffer) {
             Ok(0) => ReadOutcome::Ended,
             Ok(bytes) => {
                 // A short read has emptied the socket; what comes after it raises a new event. The end that came with
@@ -102,13 +154,7 @@ impl Connection {
 
     /// Writes once.
     pub fn write(&mut self, bytes: &[u8]) -> WriteOutcome {
-        let result = match &mut self.stream {
-            Stream::Tcp(stream) => stream.write(bytes),
-            Stream::Unix(stream) => stream.write(bytes),
-            #[cfg(test)]
-            Stream::Simulated(stream) => stream.write(bytes),
-        };
-        match result {
+        match self.stream.write(bytes) {
             Ok(written) => {
                 self.is_writable = written == bytes.len();
                 WriteOutcome::Wrote(written)
@@ -122,12 +168,9 @@ impl Connection {
         }
     }
 
-    /// Says where readiness is told of, where the connection is a simulated one.
     #[cfg(test)]
     pub(super) fn register_simulated(&mut self, poll: &super::simulated::SimPoll, token: Token) {
-        if let Stream::Simulated(stream) = &mut self.stream {
-            stream.register(poll, token);
-        }
+        self.stream.register_simulated(poll, token);
     }
 
     pub(super) fn into_stream(self) -> Stream {
@@ -140,24 +183,11 @@ impl Connection {
         token: Token,
         interest: Interest,
     ) -> io::Result<()> {
-        match &mut self.stream {
-            Stream::Tcp(stream) => stream.register(registry, token, interest),
-            Stream::Unix(stream) => stream.register(registry, token, interest),
-            #[cfg(test)]
-            Stream::Simulated(_) => Ok(()),
-        }
+        self.stream.register(registry, token, interest)
     }
 
     pub(super) fn deregister(&mut self, registry: &Registry) {
         // Closing the socket takes it out of the poll as well; an error here has no consequence.
-        let _ = match &mut self.stream {
-            Stream::Tcp(stream) => stream.deregister(registry),
-            Stream::Unix(stream) => stream.deregister(registry),
-            #[cfg(test)]
-            Stream::Simulated(stream) => {
-                stream.deregister();
-                Ok(())
-            }
-        };
+        let _ = self.stream.deregister(registry);
     }
 }

@@ -6,7 +6,7 @@ use crate::client::{ClientKey, Flag};
 use crate::clock::MonoMs;
 use crate::error::ReplyError;
 use crate::stats::latency;
-use crate::storage::commit::{CommitEvent, Committer, GroupId, Submitted};
+use crate::storage::commit::{CommitEvent, Committer, Group, GroupId, Submitted};
 use crate::storage::error::CommitFailure;
 use crate::storage::rocks::Rocks;
 use crate::storage::seq::Seq;
@@ -53,10 +53,18 @@ impl Server {
         let Some(group) = self.node.view.close_group() else {
             return;
         };
+        self.node.replication.history.note_own_record();
+        self.submit_group(group);
+    }
+
+    /// Commits a group, now or as soon as it can be.
+    pub(super) fn submit_group(&mut self, group: Group) {
         let id = group.id;
+        let end = group.first.after_batch(group.count);
         if self.disk.spend(group.record.len() as u64) {
             self.look_at_disk();
         }
+        self.feeding.keep(&group);
         let began_us = self.latency_clock();
         let Some(committer) = &mut self.committer else {
             return self.commit_failed(None);
@@ -65,6 +73,7 @@ impl Server {
         match committer.submit(group) {
             Submitted::Committed { seq } => {
                 self.note_latency(latency::COMMIT, began_us);
+                assert!(seq.next() == end, "committed {seq}, numbered up to {end}");
                 self.committed(id, seq);
             }
             Submitted::Queued => {
@@ -113,8 +122,14 @@ impl Server {
                 }
                 self.committed(up_to, seq);
             }
-            CommitEvent::Stalled { .. } => self.stalls.begin(self.node.turn.now()),
-            CommitEvent::Resumed => self.stalls.end(),
+            CommitEvent::Stalled { .. } => {
+                self.node.is_commit_held_up = true;
+                self.stalls.begin(self.node.turn.now());
+            }
+            CommitEvent::Resumed => {
+                self.node.is_commit_held_up = false;
+                self.stalls.end();
+            }
             CommitEvent::Failed { failure, .. } => self.commit_failed(Some(&failure)),
             CommitEvent::Synced { seq } => self.note_synced(seq),
             CommitEvent::SyncFailed { text } => {
@@ -129,11 +144,14 @@ impl Server {
     fn committed(&mut self, group: GroupId, seq: Seq) {
         self.node.last_seq = seq;
         self.node.view.committed(group);
+        self.node.replication.note_committed(group, seq);
+        self.feeding.committed(group);
+        self.note_batches_committed(group);
         // Those with gated output are looked at again; the others are on this turn's list already.
         self.list_gated();
     }
 
-    fn list_gated(&mut self) {
+    pub(super) fn list_gated(&mut self) {
         for key in std::mem::take(&mut self.node.gated_list) {
             if let Some(client) = self.node.clients.get_mut(key) {
                 client.set(Flag::GateListed, false);
@@ -168,6 +186,9 @@ impl Server {
         self.node.dirty_all_watches();
         self.node.key_counting.forget();
         self.queued_since.clear();
+        self.feeding.forget_uncommitted();
+        self.forget_received();
+        self.node.is_commit_held_up = false;
         let reason = format!("a write to the disk failed: {text}");
         let error = ReplyError::new(format!("MISCONF Writes are refused: {reason}"));
         let mut line = Vec::new();

@@ -89,6 +89,8 @@ impl Server {
         self.search_expired();
         self.look_at_disk_in_time();
         self.save_durable();
+        self.look_at_gauges();
+        self.look_at_link();
         // Those who wait for a count do not wait for ever, whatever the workers have to do.
         if self.node.waiting.count(Reason::Counts) > 0 {
             self.node.waiting.release(Reason::Counts);
@@ -112,8 +114,9 @@ impl Server {
         stats.peak_memory_bytes = stats.peak_memory_bytes.max(used);
     }
 
-    /// Looks at some clients each round: what memory they hold, whether their output is over its limit for too long, and
-    /// whether they have been idle for `timeout`. A waiting or subscribed client is not idle.
+    /// Looks at some clients each round: takes unused room from their input buffers, notes what memory they hold, whether
+    /// their output is over its limit for too long, and whether they have been idle for `timeout`. A waiting or subscribed
+    /// client is not idle.
     fn walk_clients(&mut self) {
         let now = self.node.turn.now();
         let timeout_ms = u64::from(self.node.config.timeout_s) * 1000;
@@ -125,9 +128,11 @@ impl Server {
             if self.cron.idle_position == 0 {
                 self.node.stats.client_memory_bytes = std::mem::take(&mut self.cron.walked_bytes);
             }
-            let Some(client) = self.node.clients.at_slot(self.cron.idle_position) else {
+            let Some(client) = self.node.clients.at_slot_mut(self.cron.idle_position) else {
                 continue;
             };
+            let idle_ms = now.since(client.last_interaction);
+            client.input.fit(idle_ms);
             self.cron.walked_bytes += client.heap_bytes() as u64;
             let recent = &mut self.node.stats.recent_max;
             recent.note(
@@ -141,7 +146,7 @@ impl Server {
             let exempt = client.parked().is_some()
                 || client.is_subscriber()
                 || client.has(crate::client::Flag::Monitor);
-            if timeout_ms != 0 && !exempt && now.since(client.last_interaction) > timeout_ms {
+            if timeout_ms != 0 && !exempt && idle_ms > timeout_ms {
                 idle.push(client.key);
             }
         }

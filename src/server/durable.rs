@@ -3,43 +3,157 @@
 //! The file is written by a worker, some seconds after the log was synced further, and once more at a clean stop. It may lag: what it says was
 //! synced is at most what really was, so a start that finds less has lost something for certain.
 
-use super::Server;
-use super::start::{EXIT_STORAGE, StartError, failure};
-use super::state_file::{DurableRole, DurableState};
-use super::workers::Job;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::JoinHandle;
+
+use super::start::{EXIT_START, EXIT_STORAGE, StartError, failure};
+use super::state_file::DurableState;
+use super::{LoopEvent, Server};
 use crate::clock::MonoMs;
 use crate::config::Config;
+use crate::reactor::LoopSender;
 use crate::storage::seq::Seq;
 
 /// Milliseconds between two writes of the state file while the log advances.
 const SAVE_INTERVAL_MS: u64 = 5000;
 
-/// The durable state as far as this process knows, and when it was given to a worker last.
+/// The durable state as far as this process knows, and the thread that writes it.
 pub(super) struct Durable {
     pub state: DurableState,
+    /// There was a state file: what it says about the role wins over the configuration.
+    pub was_there: bool,
+    /// It is newer than what was given to the thread.
+    changed: bool,
     next_save: MonoMs,
+    /// The number of the version given last.
+    version: u64,
+    writer: Option<Writer>,
+}
+
+/// A thread of its own: a change of role waits for it, and must not wait behind a worker's long scan.
+struct Writer {
+    versions: Sender<(u64, DurableState)>,
+    /// `None` in a simulation, which takes the versions itself.
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    fn start(dir: PathBuf, sender: LoopSender<LoopEvent>) -> std::io::Result<Writer> {
+        let (versions, received) = mpsc::channel::<(u64, DurableState)>();
+        let thread = std::thread::Builder::new().name("state".to_owned());
+        let thread = thread.spawn(move || {
+            while let Ok(newest) = received.recv() {
+                write_newest(newest, &received, &dir, &sender);
+            }
+        })?;
+        Ok(Writer {
+            versions,
+            thread: Some(thread),
+        })
+    }
+
+    fn stop(self) {
+        drop(self.versions);
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
+            log::error!("the thread that writes the state file panicked");
+        }
+    }
+}
+
+/// Writes a version of the state, or the newest of those that have come since; gives its number.
+fn write_newest(
+    mut newest: (u64, DurableState),
+    received: &Receiver<(u64, DurableState)>,
+    dir: &Path,
+    sender: &LoopSender<LoopEvent>,
+) -> u64 {
+    while let Ok(newer) = received.try_recv() {
+        newest = newer;
+    }
+    let (version, state) = newest;
+    let result = state.store(dir).map_err(|error| error.to_string());
+    sender.send(LoopEvent::Stored(version, result));
+    version
+}
+
+/// The thread that writes the state file, in a simulation: it does so when it is told to.
+#[cfg(test)]
+pub(super) struct SteppedWriter {
+    received: Receiver<(u64, DurableState)>,
+    dir: PathBuf,
+    sender: LoopSender<LoopEvent>,
+    /// The newest version that it has taken.
+    taken: std::cell::Cell<u64>,
+}
+
+#[cfg(test)]
+impl SteppedWriter {
+    /// Whether this version, or an older one, waits.
+    pub(super) fn is_behind(&self, version: u64) -> bool {
+        self.taken.get() < version
+    }
+
+    /// Writes the newest version that waits; gives whether one did.
+    pub(super) fn step(&self) -> bool {
+        let waiting = self.received.try_recv();
+        waiting.is_ok_and(|newest| {
+            let written = write_newest(newest, &self.received, &self.dir, &self.sender);
+            self.taken.set(written);
+            true
+        })
+    }
 }
 
 impl Durable {
+    /// [`Durable::begin`] without a thread.
+    #[cfg(test)]
+    pub(super) fn begin_stepped(
+        &mut self,
+        config: &Config,
+        sender: &LoopSender<LoopEvent>,
+    ) -> Result<SteppedWriter, StartError> {
+        self.mark_running(config)?;
+        let (versions, received) = mpsc::channel();
+        let thread = None;
+        self.writer = Some(Writer { versions, thread });
+        Ok(SteppedWriter {
+            received,
+            dir: config.dir.clone(),
+            sender: sender.clone(),
+            taken: std::cell::Cell::new(self.version),
+        })
+    }
+
+    /// The number of the version given to the writer last.
+    #[cfg(test)]
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn mark_running(&mut self, config: &Config) -> Result<(), StartError> {
+        self.state.clean_stop = false;
+        self.state
+            .store(&config.dir)
+            .map_err(|error| failure(EXIT_STORAGE, error))
+    }
+
     /// Reads the state of the data directory. It wins over the configuration, with a line in the log.
     pub(super) fn load(config: &Config) -> Result<Durable, StartError> {
         let state =
             DurableState::load(&config.dir).map_err(|error| failure(EXIT_STORAGE, error))?;
+        let was_there = state.is_some();
         let state = state.unwrap_or_default();
-        if let DurableRole::Replica { host, port } = &state.role {
-            return Err(failure(
-                EXIT_STORAGE,
-                format!(
-                    "this node was a replica of {host}:{port}, and replication is not in this build yet"
-                ),
-            ));
-        }
         if state.synced_seq.is_some() && !state.clean_stop {
             log::info!("the last run did not stop in order; its log is checked and replayed");
         }
         Ok(Durable {
             state,
+            was_there,
+            changed: false,
             next_save: MonoMs(0),
+            version: 0,
+            writer: None,
         })
     }
 
@@ -54,15 +168,23 @@ impl Durable {
     }
 
     /// Marks the state as that of a running node, before anything is served.
-    pub(super) fn begin(&mut self, config: &Config) -> Result<(), StartError> {
-        self.state.clean_stop = false;
-        self.state
-            .store(&config.dir)
-            .map_err(|error| failure(EXIT_STORAGE, error))
+    pub(super) fn begin(
+        &mut self,
+        config: &Config,
+        sender: &LoopSender<LoopEvent>,
+    ) -> Result<(), StartError> {
+        self.mark_running(config)?;
+        let writer = Writer::start(config.dir.clone(), sender.clone())
+            .map_err(|error| failure(EXIT_START, format!("no thread for the state: {error}")))?;
+        self.writer = Some(writer);
+        Ok(())
     }
 
     /// Writes the state of a node that has stopped in order, everything up to `synced` being on disk.
     pub(super) fn end(&mut self, config: &Config, synced: Seq) {
+        if let Some(writer) = self.writer.take() {
+            writer.stop();
+        }
         self.state.clean_stop = true;
         self.state.synced_seq = self.state.synced_seq.max(Some(synced));
         if let Err(error) = self.state.store(&config.dir) {
@@ -76,24 +198,40 @@ impl Server {
     pub(super) fn note_synced(&mut self, seq: Seq) {
         self.durable.state.synced_seq = self.durable.state.synced_seq.max(Some(seq));
         self.node.synced_seq = self.durable.state.synced_seq;
-        self.durable_changed = true;
+        self.durable.changed = true;
     }
 
     /// Gives the state to a worker to write when it has changed and the last write is some seconds ago.
     pub(super) fn save_durable(&mut self) {
         let now = self.node.turn.now();
         // Below the disk's reserve not even this is written.
-        if !self.durable_changed || now < self.durable.next_save || self.disk.is_low() {
+        if !self.durable.changed || now < self.durable.next_save || self.disk.is_low() {
             return;
         }
-        self.durable_changed = false;
-        self.durable.next_save = MonoMs(now.0 + SAVE_INTERVAL_MS);
-        let state = self.durable.state.clone();
-        let dir = self.node.config.dir.clone();
-        self.workers.give(Job::new(move |_| {
-            if let Err(error) = state.store(&dir) {
-                log::error!("{error}");
-            }
-        }));
+        self.store_durable();
+    }
+
+    /// Gives the state to its thread now; [`Server::stored`] hears of the version that this returns.
+    pub(super) fn store_durable(&mut self) -> u64 {
+        let now = self.node.turn.now();
+        let durable = &mut self.durable;
+        durable.changed = false;
+        durable.next_save = MonoMs(now.0 + SAVE_INTERVAL_MS);
+        durable.version += 1;
+        if let Some(writer) = &durable.writer {
+            let version = (durable.version, durable.state.clone());
+            // A thread that panicked is in the log; what waits for it waits for ever, which is what is safe.
+            let _ = writer.versions.send(version);
+        }
+        durable.version
+    }
+
+    /// The state file has been written up to this version, or could not be.
+    pub(super) fn stored(&mut self, version: u64, result: &Result<(), String>) {
+        if let Err(text) = result {
+            log::error!("{text}");
+            self.durable.changed = true;
+        }
+        self.role_stored(version, result);
     }
 }

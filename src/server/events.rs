@@ -2,6 +2,10 @@
 
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
+use crate::replication::feeder::FeederEvent;
+use crate::replication::follower::FollowerEvent;
+use crate::server::feeding::Judged;
+use crate::storage::cold::ColdAnswer;
 use crate::storage::commit::CommitEvent;
 use crate::storage::counting::KeyCounts;
 use crate::storage::disk::Look;
@@ -25,6 +29,8 @@ pub enum LoopEvent {
         ticket: Ticket,
         text: String,
     },
+    /// Keys were read for parked commands.
+    ColdRead(Vec<ColdAnswer>),
     /// Keys were counted.
     Counted(KeyCounts),
     /// A search for expired keys has ended.
@@ -35,6 +41,14 @@ pub enum LoopEvent {
     Compacted,
     /// The database was opened again after a failed commit.
     Reopened(Result<Rocks, ReopenError>),
+    /// What the log says about a replica's PSYNC.
+    Judged(Judged),
+    /// From the feeder.
+    Feeder(FeederEvent),
+    /// From the follower.
+    Follower(FollowerEvent),
+    /// The state file was written in this version, or could not be.
+    Stored(u64, Result<(), String>),
     /// SIGTERM or SIGINT.
     Signal(i32),
 }

@@ -1,11 +1,12 @@
 //! From sockets to commands: accepting, reading once a turn, parsing.
 
 use super::Server;
-use crate::client::{Client, ClientKey, Flag, Peer};
+use crate::client::{Client, ClientKey, Flag, Peer, Reading};
 use crate::command::dispatch;
 use crate::error::ReplyError;
 use crate::limits::{
     CLIENT_TURN_OUTPUT_BYTES_MAX, CLIENT_TURN_US_MAX, COMMANDS_PER_CLIENT_PER_TURN_MAX,
+    READ_BYTES_PER_TURN_MAX,
 };
 use crate::reactor::{Accepted, ConnToken, ReadOutcome};
 use crate::resp::Args;
@@ -174,28 +175,38 @@ impl Server {
 
     /// Executes the commands in bytes that were just read; what is left over is copied to the client.
     fn run_fresh(&mut self, key: ClientKey, bytes: &[u8]) {
+        self.node.reading = Some(Reading {
+            client: key,
+            len: bytes.len(),
+            free: READ_BYTES_PER_TURN_MAX - bytes.len(),
+            is_own: false,
+        });
         let (consumed, stop) = self.run_commands(key, bytes);
+        self.node.reading = None;
         if let Some(client) = self.node.clients.get_mut(key)
-            && consumed < bytes.len()
             && !client.is_closing()
         {
+            client.input.note(bytes.len());
             client.input.buf.extend_from_slice(&bytes[consumed..]);
         }
         self.after_input(key, stop);
     }
 
     /// Executes the commands in a client's own buffer; what is left over stays there.
-    fn run_buffered(&mut self, key: ClientKey, mut bytes: Vec<u8>) {
+    fn run_buffered(&mut self, key: ClientKey, bytes: Vec<u8>) {
+        self.node.reading = Some(Reading {
+            client: key,
+            len: bytes.len(),
+            free: bytes.capacity() - bytes.len(),
+            is_own: true,
+        });
         let (consumed, stop) = self.run_commands(key, &bytes);
+        self.node.reading = None;
         if let Some(client) = self.node.clients.get_mut(key)
             && !client.is_closing()
-            && consumed < bytes.len()
         {
-            bytes.drain(..consumed);
-            if bytes.capacity() > 4 * bytes.len().max(16 * 1024) {
-                bytes.shrink_to_fit();
-            }
-            client.input.buf = bytes;
+            client.input.note(bytes.len());
+            client.input.give_back(bytes, consumed);
         }
         self.after_input(key, stop);
     }

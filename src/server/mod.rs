@@ -7,11 +7,13 @@ mod cron;
 mod durable;
 mod engine_options;
 mod events;
+mod feeding;
 mod input;
 mod listening;
 mod open_files;
 mod output;
 mod reopen;
+mod roles;
 mod settings;
 mod signals;
 #[cfg(test)]
@@ -46,6 +48,8 @@ pub struct Server {
     /// Groups at the flusher and when they were handed over, while the latency monitor is on.
     queued_since: VecDeque<(GroupId, u64)>,
     workers: Workers,
+    /// Read keys that are not in memory.
+    readers: Workers,
     cron: cron::Cron,
     /// There is more to take than a turn takes: do not sleep before the next one.
     look_again: bool,
@@ -67,8 +71,8 @@ pub struct Server {
     log: Log,
     supervisor: Supervisor,
     durable: durable::Durable,
-    /// The durable state is newer than its file.
-    durable_changed: bool,
+    feeding: feeding::Feeding,
+    following: roles::Following,
     /// Set when the process is to end, with its exit status.
     exit: Option<i32>,
 }

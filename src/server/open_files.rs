@@ -45,14 +45,7 @@ pub(super) fn plan(limit: FileLimit, maxclients: u32, engine_files: i32) -> Plan
 
 /// Raises the limit for so many clients, as far as the system allows; gives what is possible.
 pub(super) fn prepare(maxclients: u32, engine_files: i32) -> Plan {
-    let asked = Plan {
-        soft: 0,
-        maxclients,
-        engine_files,
-    };
-    let Ok(limit) = os::file_limit() else {
-        return asked;
-    };
+    let limit = os::file_limit();
     let mut possible = plan(limit, maxclients, engine_files);
     if possible.soft != limit.soft {
         let raised = FileLimit {
@@ -80,9 +73,7 @@ pub(super) fn prepare(maxclients: u32, engine_files: i32) -> Plan {
 
 /// Raises the limit for so many clients while RocksDB is open with `engine_files`; on an error, how many are possible.
 pub(super) fn allow(maxclients: u32, engine_files: i32) -> Result<(), u32> {
-    let Ok(limit) = os::file_limit() else {
-        return Ok(());
-    };
+    let limit = os::file_limit();
     let others = engine_need(engine_files) + RESERVE;
     let wanted = u64::from(maxclients) + others;
     if wanted <= limit.soft {

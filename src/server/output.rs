@@ -5,6 +5,10 @@ use super::input::{key_of, token_of};
 use crate::client::{ClientKey, Flag, OutputClass};
 use crate::reactor::WriteOutcome;
 
+/// Up to so many bytes of output no limit is exceeded: in Redis they lie in the client's own reply buffer
+/// (`PROTO_REPLY_CHUNK_BYTES`). Above, Redis counts what it has allocated for the rest, here all counts.
+const OUTPUT_BYTES_FREE: usize = 16 * 1024;
+
 impl Server {
     pub(super) fn send_output(&mut self) {
         for token in std::mem::take(&mut self.ready.writable) {
@@ -39,6 +43,13 @@ impl Server {
             return;
         }
         client.output.release(committed);
+        // As in Redis, replies above the limit close a client that would read them too: what one may ask for at once is bounded.
+        if client.output.pending_bytes() > OUTPUT_BYTES_FREE && self.check_output_limit(key) {
+            return;
+        }
+        let Some(client) = self.node.clients.get_mut(key) else {
+            return;
+        };
         if !client.output.sendable().is_empty() {
             let Some(connection) = self.reactor.get_mut(token_of(key)) else {
                 return;
@@ -64,11 +75,11 @@ impl Server {
         self.check_output_limit(key);
     }
 
-    /// Closes a client whose output has outgrown `client-output-buffer-limit`.
-    pub(super) fn check_output_limit(&mut self, key: ClientKey) {
+    /// Closes a client whose output has outgrown `client-output-buffer-limit`; returns whether it did.
+    pub(super) fn check_output_limit(&mut self, key: ClientKey) -> bool {
         let now = self.node.turn.now();
         let Some(client) = self.node.clients.get_mut(key) else {
-            return;
+            return false;
         };
         let limits = &self.node.config.client_output_buffer_limit;
         let limit = match client.output_class() {
@@ -76,7 +87,10 @@ impl Server {
             OutputClass::Replica => limits.replica,
             OutputClass::Pubsub => limits.pubsub,
         };
-        let pending = client.output.pending_bytes() as u64;
+        let pending = match client.output.pending_bytes() {
+            0..=OUTPUT_BYTES_FREE => 0,
+            bytes => bytes as u64,
+        };
         let above_hard = limit.hard_bytes != 0 && pending > limit.hard_bytes;
         if limit.soft_bytes != 0 && pending > limit.soft_bytes {
             client.soft_limit_since.get_or_insert(now);
@@ -86,7 +100,8 @@ impl Server {
         let above_soft = client
             .soft_limit_since
             .is_some_and(|since| now.since(since) > limit.soft_seconds.saturating_mul(1000));
-        if above_hard || above_soft {
+        let is_above = above_hard || above_soft;
+        if is_above {
             log::warn!(
                 "closing client {}: {pending} bytes of output are above its limit",
                 client.id
@@ -94,6 +109,7 @@ impl Server {
             self.node.stats.output_limit_disconnections += 1;
             self.node.close_now(key);
         }
+        is_above
     }
 
     pub(super) fn close_clients(&mut self) {

@@ -6,6 +6,7 @@ use super::{Server, listening, open_files};
 use crate::config::Config;
 use crate::node::{Applier, Refused};
 use crate::reactor::Listeners;
+use crate::replication::feeder::ToFeeder;
 use crate::storage::disk::DiskGauge;
 
 /// The settings that the operating system has a word in: addresses and open files.
@@ -69,6 +70,14 @@ impl Server {
                 "slowlog-max-len" => {
                     let max = self.node.config.slowlog_max_len as usize;
                     self.node.stats.slowlog.entries.truncate(max);
+                }
+                "masterauth" | "masteruser" | "replica-announce-ip" | "replica-announce-port" => {
+                    self.link_settings_changed();
+                }
+                "repl-timeout" => {
+                    self.link_settings_changed();
+                    let seconds = self.node.config.repl_timeout_s;
+                    self.feeding.tell(ToFeeder::SetTimeout(seconds));
                 }
                 other => self.apply_engine_setting(other),
             }

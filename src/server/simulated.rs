@@ -7,7 +7,7 @@
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::durable::Durable;
+use super::durable::{Durable, SteppedWriter};
 use super::engine_options::open_options;
 use super::start::{EXIT_START, EXIT_STORAGE, Parts, StartError, failure};
 use super::workers::{Job, Workers};
@@ -28,6 +28,7 @@ pub struct SimServer {
     poll: SimPoll,
     mail: SimMail,
     sender: LoopSender<LoopEvent>,
+    writer: SteppedWriter,
     /// Jobs that a worker has taken and not finished, in the order in which they were taken.
     jobs: Vec<Job>,
 }
@@ -50,7 +51,6 @@ impl SimServer {
         options.last_synced_seq = durable.state.synced_seq;
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
         durable.accept_loss(rocks.last_seq());
-        durable.begin(&config)?;
         let cannot = |error| failure(EXIT_START, error);
         let mut reactor = Reactor::new().map_err(cannot)?;
         let poll = reactor.simulate();
@@ -59,12 +59,14 @@ impl SimServer {
         let listener = Listener::simulated(door.clone(), poll.clone(), addr.to_owned());
         reactor.listeners().add(listener).map_err(cannot)?;
         let sender = mailbox.sender();
+        let writer = durable.begin_stepped(&config, &sender)?;
         let server = Server::assemble(Parts {
             rocks,
             durable,
             reactor,
             mailbox,
             workers: Workers::stepped(),
+            readers: Workers::stepped(),
             supervisor: Supervisor::from_environment(config.supervised).map_err(cannot)?,
             process: Process::default(),
             clock: Box::new(clock),
@@ -77,6 +79,7 @@ impl SimServer {
             poll,
             mail,
             sender,
+            writer,
             jobs: Vec::new(),
         })
     }
@@ -120,8 +123,11 @@ impl SimServer {
 
     /// Jobs that workers could be at now.
     pub fn job_count(&mut self) -> usize {
+        let Server {
+            workers, readers, ..
+        } = &self.server;
         while self.jobs.len() < WORKERS
-            && let Some(job) = self.server.workers.next_job()
+            && let Some(job) = readers.next_job().or_else(|| workers.next_job())
         {
             self.jobs.push(job);
         }
@@ -133,6 +139,16 @@ impl SimServer {
         if place < self.job_count() {
             self.jobs.remove(place).run(&self.sender);
         }
+    }
+
+    /// Whether a version of the state waits to be written.
+    pub fn has_state_to_write(&self) -> bool {
+        self.writer.is_behind(self.server.durable.version())
+    }
+
+    /// The state file's writer does its round; gives whether there was anything.
+    pub fn step_writer(&self) -> bool {
+        self.writer.step()
     }
 
     /// Messages on their way to the loop.

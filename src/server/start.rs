@@ -5,11 +5,11 @@ use super::durable::Durable;
 use super::engine_options::open_options;
 use super::settings::Outside;
 use super::workers::Workers;
-use super::{LoopEvent, Server, listening, open_files, signals};
+use super::{LoopEvent, Server, feeding, listening, open_files, signals};
 use crate::clock::{Clock, SystemClock};
 use crate::command::rename::Renames;
 use crate::config::Config;
-use crate::limits::READ_BYTES_PER_TURN_MAX;
+use crate::limits::{COLD_READERS, READ_BYTES_PER_TURN_MAX};
 use crate::logging::Log;
 use crate::node::Node;
 use crate::reactor::{Mailbox, Reactor, Ready};
@@ -55,6 +55,7 @@ pub(super) struct Parts {
     pub reactor: Reactor,
     pub mailbox: Mailbox<LoopEvent>,
     pub workers: Workers,
+    pub readers: Workers,
     pub supervisor: Supervisor,
     pub process: Process,
     pub clock: Box<dyn Clock>,
@@ -83,7 +84,6 @@ impl Server {
         }
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
         durable.accept_loss(rocks.last_seq());
-        durable.begin(&config)?;
         let reactor =
             Reactor::new().map_err(|error| failure(EXIT_START, format!("cannot poll: {error}")))?;
         let mailbox = reactor
@@ -91,10 +91,13 @@ impl Server {
             .map_err(|error| failure(EXIT_START, format!("cannot be woken: {error}")))?;
         listening::open(&config, reactor.listeners()).map_err(|text| failure(EXIT_START, text))?;
         let sender = mailbox.sender();
+        durable.begin(&config, &sender)?;
         signals::start(sender.clone())
             .map_err(|error| failure(EXIT_START, format!("no signals: {error}")))?;
-        let workers = Workers::start(config.workers as usize, &sender)
+        let workers = Workers::start("worker", config.workers as usize, &sender)
             .map_err(|error| failure(EXIT_START, format!("no workers: {error}")))?;
+        let readers = Workers::start("reader", COLD_READERS, &sender)
+            .map_err(|error| failure(EXIT_START, format!("no readers: {error}")))?;
         let supervisor = Supervisor::from_environment(config.supervised).map_err(|error| {
             failure(
                 EXIT_START,
@@ -120,6 +123,7 @@ impl Server {
             reactor,
             mailbox,
             workers,
+            readers,
             supervisor,
             process,
             clock: Box::new(SystemClock::new()),
@@ -129,13 +133,15 @@ impl Server {
         server.node.applier = Some(Box::new(applier));
         server.write_pidfile()?;
         for local in server.reactor.listeners().locals() {
-            log::info!("Ready to accept connections on {local}");
+            // A Unix socket has no port; INFO's and CLIENT LIST's form of its address has one.
+            let place = local.strip_suffix(":0").unwrap_or(&local);
+            log::info!("Ready to accept connections on {place}");
         }
         server.tell_supervisor(State::Ready);
         Ok(server)
     }
 
-    /// Puts a server together out of parts that are ready.
+    /// Puts a server together out of parts that are ready, and takes up the role that it remembers.
     pub(super) fn assemble(parts: Parts) -> Result<Server, StartError> {
         let Parts {
             config,
@@ -144,6 +150,7 @@ impl Server {
             reactor,
             mailbox,
             workers,
+            readers,
             supervisor,
             process,
             clock,
@@ -151,13 +158,15 @@ impl Server {
             log,
         } = parts;
         let disk = DiskGauge::new(config.disk_reserve);
-        let mut node = Node::new(config, rocks.clone(), clock, process, seed);
+        let sender = mailbox.sender();
+        let last_record =
+            feeding::last_record_id(&rocks).map_err(|text| failure(EXIT_STORAGE, text))?;
+        let mut node = Node::new(config, rocks.clone(), last_record, clock, process, seed);
         node.renames =
             Renames::new(&node.config.rename_commands).map_err(|text| failure(EXIT_START, text))?;
         node.synced_seq = durable.state.synced_seq;
         let addrs = reactor.listeners().tcp_addrs();
         node.any_port = addrs.first().map_or(0, |addr| addr.port());
-        let sender = mailbox.sender();
         let mut server = Server {
             node,
             reactor,
@@ -167,6 +176,7 @@ impl Server {
             committer: None,
             queued_since: Default::default(),
             workers,
+            readers,
             cron: Cron::new(),
             look_again: false,
             accept_more: Vec::new(),
@@ -183,10 +193,12 @@ impl Server {
             log,
             supervisor,
             durable,
-            durable_changed: false,
+            feeding: Default::default(),
+            following: Default::default(),
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
+        server.resume_role();
         Ok(server)
     }
 
@@ -205,8 +217,11 @@ impl Server {
         {
             committer.submit(group);
         }
+        self.stop_following();
+        self.feeding.stop();
         let synced = self.committer.take().map(|committer| committer.shutdown());
         self.workers.stop();
+        self.readers.stop();
         // In the log by now: the commit path drains before it ends.
         self.node.view.drop_uncommitted();
         let closed = self

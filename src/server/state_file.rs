@@ -9,6 +9,9 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::failover::PendingOffer;
+use crate::replication::takeover::fates::Fates;
+use crate::replication::takeover::wire::{Address, Token};
 use crate::storage::crc32c::crc32c;
 use crate::storage::seq::Seq;
 
@@ -34,26 +37,15 @@ pub enum DurableRole {
     },
 }
 
-/// A takeover offer that left, or was accepted, and whose outcome is not known here yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PendingOffer {
-    /// The node that was offered to take over.
-    pub host: String,
-    /// Its port.
-    pub port: u16,
-    /// The replication id of the history that was offered.
-    pub replication_id: String,
-    /// The last update of the history when the offer was made.
-    pub seq: Seq,
-}
-
 /// The contents of the state file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DurableState {
     /// The role to take at the next start.
     pub role: DurableRole,
-    /// An offer whose outcome is open.
+    /// An offer to take over whose outcome is open: this node made it, and may no longer be the primary.
     pub pending_offer: Option<PendingOffer>,
+    /// What became of the offers that this node was made.
+    pub takeovers: Fates,
     /// The last update known to be synced: a WAL that ends before it has lost acknowledged writes.
     pub synced_seq: Option<Seq>,
     /// The server stopped in order; not so after a crash.
@@ -66,6 +58,7 @@ impl Default for DurableState {
         DurableState {
             role: DurableRole::Primary,
             pending_offer: None,
+            takeovers: Fates::default(),
             synced_seq: None,
             clean_stop: false,
         }
@@ -133,12 +126,14 @@ impl DurableState {
         }
         if let Some(offer) = &self.pending_offer {
             text.push_str(&format!(
-                "pending-offer {} {} {} {}\n",
-                escape(&offer.host),
-                offer.port,
-                escape(&offer.replication_id),
-                offer.seq
+                "pending-offer {} {} {}\n",
+                escape(&offer.target.host),
+                offer.target.port,
+                offer.token
             ));
+        }
+        for line in self.takeovers.lines() {
+            text.push_str(&format!("takeover {line}\n"));
         }
         if let Some(seq) = self.synced_seq {
             text.push_str(&format!("synced-seq {seq}\n"));
@@ -186,13 +181,16 @@ impl DurableState {
                         port,
                     });
                 }
-                ["pending-offer", host, port, replication_id, seq] => {
+                ["pending-offer", host, port, token] => {
+                    let host = unescape(host).ok_or_else(unreadable)?;
+                    let port = port.parse().map_err(|_| unreadable())?;
                     state.pending_offer = Some(PendingOffer {
-                        host: unescape(host).ok_or_else(unreadable)?,
-                        port: port.parse().map_err(|_| unreadable())?,
-                        replication_id: unescape(replication_id).ok_or_else(unreadable)?,
-                        seq: Seq::new(seq.parse().map_err(|_| unreadable())?),
+                        target: Address { host, port },
+                        token: Token::parse(token.as_bytes()).ok_or_else(unreadable)?,
                     });
+                }
+                ["takeover", ref words @ ..] => {
+                    state.takeovers.read_line(words).ok_or_else(unreadable)?
                 }
                 ["synced-seq", seq] => {
                     state.synced_seq = Some(Seq::new(seq.parse().map_err(|_| unreadable())?))
@@ -313,20 +311,29 @@ pub enum DecodeError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replication::takeover::fates::Fate;
     use proptest::prelude::*;
 
+    const RUN: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn token(count: u64) -> Token {
+        Token::parse(format!("{RUN}-{count}").as_bytes()).unwrap()
+    }
+
     fn full() -> DurableState {
+        let mut takeovers = Fates::default();
+        takeovers.record(token(1), Fate::Cancelled);
+        takeovers.record(token(2), Fate::Taken(Seq::new(77)));
         DurableState {
             role: DurableRole::Replica {
                 host: "fe80::1%eth0".to_owned(),
                 port: 6666,
             },
             pending_offer: Some(PendingOffer {
-                host: "node-b.example".to_owned(),
-                port: 1,
-                replication_id: "ABCDEFGHI0123456".to_owned(),
-                seq: Seq::new(77),
+                target: Address::new("node-b.example", 1),
+                token: token(3),
             }),
+            takeovers,
             synced_seq: Some(Seq::MAX),
             clean_stop: true,
         }
@@ -335,8 +342,10 @@ mod tests {
     #[test]
     fn the_text_is_as_documented() {
         let text = String::from_utf8(full().encode()).unwrap();
-        let body = "stillpoint-state 1\nrole replica fe80::1%25eth0 6666\npending-offer node-b.example 1 ABCDEFGHI0123456 \
-                    77\nsynced-seq 72057594037927935\nclean-stop yes\n";
+        let body = format!(
+            "stillpoint-state 1\nrole replica fe80::1%25eth0 6666\npending-offer node-b.example 1 {RUN}-3\n\
+             takeover {RUN}-1 cancelled\ntakeover {RUN}-2 taken 77\nsynced-seq 72057594037927935\nclean-stop yes\n"
+        );
         assert_eq!(
             text,
             format!("{body}crc32c {:08x}\n", crc32c(body.as_bytes()))
@@ -380,6 +389,31 @@ mod tests {
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = DurableState::decode(&bytes);
         }
+    }
+
+    #[test]
+    fn lines_with_a_wrong_token_are_not_understood() {
+        for line in [
+            "pending-offer b 1 x-1",
+            "takeover x-1 cancelled",
+            "takeover",
+            "pending-offer b 1",
+        ] {
+            let body = format!("{HEADER}\nrole primary\n{line}\n");
+            let bytes = format!("{body}crc32c {:08x}\n", crc32c(body.as_bytes()));
+            let error = DecodeError::Damaged(format!("the line '{line}' is not understood"));
+            assert_eq!(DurableState::decode(bytes.as_bytes()), Err(error));
+        }
+    }
+
+    #[test]
+    fn the_longest_state_fits_its_bound() {
+        let mut state = full();
+        for run in 0..100 {
+            let token = Token::parse(format!("{run:040x}-{}", u64::MAX).as_bytes()).unwrap();
+            state.takeovers.record(token, Fate::Taken(Seq::MAX));
+        }
+        assert!(state.encode().len() < FILE_BYTES_MAX as usize / 2);
     }
 
     #[test]

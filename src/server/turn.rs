@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::{dispatch, parked_scans};
+use crate::command::{dispatch, parked_reads, parked_scans};
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
 use crate::stats::latency;
@@ -93,6 +93,7 @@ impl Server {
     }
 
     fn take_mailbox(&mut self) {
+        self.look_at_gauges();
         for _ in 0..MAILBOX_EVENTS_PER_TURN_MAX {
             let Some(event) = self.mailbox.take() else {
                 return;
@@ -128,11 +129,16 @@ impl Server {
                     dispatch::unblock_with_error(&mut self.node, client, &error);
                 }
             }
+            LoopEvent::ColdRead(answers) => parked_reads::answered(&mut self.node, answers),
             LoopEvent::Counted(counts) => self.keys_counted(counts),
             LoopEvent::Expired(search) => self.expired_found(search),
             LoopEvent::Disk(look) => self.disk_seen(look),
             LoopEvent::Compacted => log::info!("the compaction asked for has ended"),
             LoopEvent::Reopened(result) => self.reopened(result),
+            LoopEvent::Judged(judged) => self.judged(judged),
+            LoopEvent::Feeder(event) => self.feeder_event(event),
+            LoopEvent::Follower(event) => self.follower_event(event),
+            LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
         }
     }
@@ -171,8 +177,19 @@ impl Server {
                 Request::ConfigChanged(names) => self.config_changed(&names),
                 Request::Exit(status) => self.exit = Some(status),
                 Request::Compact => self.start_compaction(),
+                Request::RoleChanged => {}
+                Request::JudgePsync {
+                    client,
+                    ticket,
+                    id,
+                    next,
+                } => self.judge_psync(client, ticket, id, next),
             }
         }
+        self.apply_received();
+        self.step_role_change();
+        self.await_acks();
+        self.send_cold_reads();
         self.count_keys_if_due();
     }
 

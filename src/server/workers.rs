@@ -10,7 +10,7 @@ use crate::node::WorkerJob;
 use crate::reactor::LoopSender;
 use crate::storage::cf::Cf;
 use crate::storage::rocks::KeyRange;
-use crate::storage::{counting, expiry, scan};
+use crate::storage::{cold, counting, expiry, scan};
 
 /// Something to do on a worker.
 pub struct Job(Box<Work>);
@@ -40,15 +40,19 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts `count` threads.
-    pub fn start(count: usize, sender: &LoopSender<LoopEvent>) -> std::io::Result<Workers> {
+    /// Starts `count` threads whose names begin with `name`.
+    pub fn start(
+        name: &str,
+        count: usize,
+        sender: &LoopSender<LoopEvent>,
+    ) -> std::io::Result<Workers> {
         let (jobs, receiver) = mpsc::channel::<Job>();
         let receiver = Arc::new(Mutex::new(receiver));
         let mut threads = Vec::with_capacity(count);
         for number in 0..count {
             let receiver = Arc::clone(&receiver);
             let sender = sender.clone();
-            let thread = std::thread::Builder::new().name(format!("worker-{number}"));
+            let thread = std::thread::Builder::new().name(format!("{name}-{number}"));
             threads.push(thread.spawn(move || work(&receiver, &sender))?);
         }
         Ok(Workers {
@@ -121,14 +125,19 @@ impl Server {
             WorkerJob::Scan {
                 client,
                 ticket,
-                request,
+                wanted,
             } => {
-                let number = parked_scans::begin(&mut self.node, client, ticket, &request);
+                let number = parked_scans::begin(&mut self.node, client, ticket, &wanted.request);
                 let Some(number) = number else {
                     return;
                 };
-                self.workers.give(Job::new(move |sender| {
-                    sender.send(match scan::read_range(&rocks, request, number) {
+                let pool = if wanted.is_beginning {
+                    &self.readers
+                } else {
+                    &self.workers
+                };
+                pool.give(Job::new(move |sender| {
+                    sender.send(match scan::read_range(&rocks, wanted, number) {
                         Ok(pinned) => LoopEvent::Scanned {
                             client,
                             ticket,
@@ -152,6 +161,27 @@ impl Server {
                     )));
                 }));
             }
+        }
+    }
+
+    /// Asks the readers for the keys that this turn's commands lack. They are threads of their own, so that no long scan or compaction
+    /// stands before a short read.
+    pub(super) fn send_cold_reads(&mut self) {
+        if self.node.cold_reads.is_idle() {
+            return;
+        }
+        // While the database is closed they wait here.
+        let Ok(rocks) = self.node.view.database().cloned() else {
+            return;
+        };
+        for requests in self.node.cold_reads.take_messages() {
+            let rocks = rocks.clone();
+            let room = self.node.cold_reads.room.clone();
+            self.readers.give(Job::new(move |sender| {
+                cold::read_all(&rocks, &requests, &room, |answers| {
+                    sender.send(LoopEvent::ColdRead(answers));
+                });
+            }));
         }
     }
 

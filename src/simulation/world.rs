@@ -67,6 +67,11 @@ enum Event {
         node: NodeId,
         run: u64,
     },
+    /// The thread that writes the state file.
+    Writer {
+        node: NodeId,
+        run: u64,
+    },
     Message {
         node: NodeId,
         run: u64,
@@ -122,6 +127,7 @@ pub struct SimNode {
     busy_until_us: u64,
     has_flusher_step: bool,
     has_job_step: bool,
+    has_writer_step: bool,
     has_message_step: bool,
 }
 
@@ -200,6 +206,7 @@ impl<'t> World<'t> {
             busy_until_us: 0,
             has_flusher_step: false,
             has_job_step: false,
+            has_writer_step: false,
             has_message_step: false,
         });
         node
@@ -229,7 +236,10 @@ impl<'t> World<'t> {
         it.server = Some(server);
         it.incarnation += 1;
         it.busy_until_us = self.now_us;
-        (it.has_flusher_step, it.has_job_step, it.has_message_step) = (false, false, false);
+        it.has_flusher_step = false;
+        it.has_job_step = false;
+        it.has_writer_step = false;
+        it.has_message_step = false;
         let run = it.incarnation;
         self.note(format_args!("node {node} starts, run {run}"));
         self.put(self.now_us + SYNC_INTERVAL_US, Event::Syncer { node, run });
@@ -300,6 +310,7 @@ impl<'t> World<'t> {
         let sleep = server.sleep_time();
         let flusher = server.has_flusher_work();
         let job = server.job_count() > 0;
+        let writer = server.has_state_to_write();
         let message = server.messages_under_way() > 0;
         let run = self.nodes[node].incarnation;
         if let Some(sleep) = sleep {
@@ -312,6 +323,10 @@ impl<'t> World<'t> {
         if job && !std::mem::replace(&mut self.nodes[node].has_job_step, true) {
             let delay = self.delay(self.weather.job_us);
             self.put(self.now_us + delay, Event::Job { node, run });
+        }
+        if writer && !std::mem::replace(&mut self.nodes[node].has_writer_step, true) {
+            let delay = self.delay(self.weather.job_us);
+            self.put(self.now_us + delay, Event::Writer { node, run });
         }
         if message && !std::mem::replace(&mut self.nodes[node].has_message_step, true) {
             let delay = self.delay(self.weather.message_us);
@@ -509,6 +524,14 @@ impl<'t> World<'t> {
                     }
                     self.nodes[node].has_job_step = false;
                     self.note(format_args!("node {node} worker"));
+                    self.replan(node);
+                }
+            }
+            Event::Writer { node, run } => {
+                if let Some(server) = self.process(node, run) {
+                    server.step_writer();
+                    self.nodes[node].has_writer_step = false;
+                    self.note(format_args!("node {node} writes its state"));
                     self.replan(node);
                 }
             }

@@ -1,11 +1,12 @@
 //! What the operating system knows of this process: processor time, resident memory, open files allowed.
 //!
-//! Linux's `/proc` where it has the answer; the two system calls without a safe wrapper in the standard library are here.
+//! Linux's `/proc` where it has the answer.
 
 use std::io;
-use std::mem::MaybeUninit;
 
-/// Processor time in microseconds.
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Processor time in microseconds, as fine as `/proc` counts it: in hundredths of a second on nearly every system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CpuTime {
     pub system_us: u64,
@@ -25,25 +26,32 @@ pub enum Whose {
 
 /// Processor time used so far; zero where the system does not say.
 pub fn cpu_time(whose: Whose) -> CpuTime {
-    let who = match whose {
-        Whose::Process => libc::RUSAGE_SELF,
-        Whose::Children => libc::RUSAGE_CHILDREN,
-        Whose::Thread => libc::RUSAGE_THREAD,
+    let file = match whose {
+        Whose::Process | Whose::Children => "/proc/self/stat",
+        Whose::Thread => "/proc/thread-self/stat",
     };
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: `usage` is writable and of the type that the call fills; a zeroed `rusage` is a valid one should it fail.
-    let usage = unsafe {
-        libc::getrusage(who, usage.as_mut_ptr());
-        usage.assume_init()
-    };
-    let us = |time: libc::timeval| (time.tv_sec as u64) * 1_000_000 + time.tv_usec as u64;
-    CpuTime {
-        system_us: us(usage.ru_stime),
-        user_us: us(usage.ru_utime),
-    }
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    ticks(&text, whose == Whose::Children).unwrap_or_default()
 }
 
-/// How many files the process may open.
+/// The times in a `stat` file of `/proc`: those of its process, or of that one's children.
+fn ticks(text: &str, of_children: bool) -> Option<CpuTime> {
+    // The second field is the program's name, in parentheses, and may hold anything; the times are the 14th to 17th.
+    let (_, rest) = text.rsplit_once(')')?;
+    let at = if of_children { 13 } else { 11 };
+    let mut fields = rest.split_ascii_whitespace().skip(at);
+    let per_second = rustix::param::clock_ticks_per_second();
+    let mut us = || {
+        let ticks: u64 = fields.next()?.parse().ok()?;
+        ticks.checked_mul(1_000_000)?.checked_div(per_second)
+    };
+    Some(CpuTime {
+        user_us: us()?,
+        system_us: us()?,
+    })
+}
+
+/// How many files the process may open; `u64::MAX` is as many as the system can.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileLimit {
     /// What holds now.
@@ -53,32 +61,22 @@ pub struct FileLimit {
 }
 
 /// Reads the limit on open files (`ulimit -n`).
-pub fn file_limit() -> io::Result<FileLimit> {
-    let mut limit = MaybeUninit::<libc::rlimit>::zeroed();
-    // SAFETY: `limit` is writable and of the type that the call fills; it is read only after the call succeeded.
-    let limit = unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) != 0 {
-            return Err(io::Error::last_os_error());
-        }
-        limit.assume_init()
-    };
-    Ok(FileLimit {
-        soft: limit.rlim_cur,
-        hard: limit.rlim_max,
-    })
+pub fn file_limit() -> FileLimit {
+    let limit = getrlimit(Resource::Nofile);
+    FileLimit {
+        soft: limit.current.unwrap_or(u64::MAX),
+        hard: limit.maximum.unwrap_or(u64::MAX),
+    }
 }
 
 /// Sets what holds now of the limit on open files.
 pub fn set_file_limit(limit: FileLimit) -> io::Result<()> {
-    let wanted = libc::rlimit {
-        rlim_cur: limit.soft,
-        rlim_max: limit.hard,
+    let finite = |files| (files != u64::MAX).then_some(files);
+    let wanted = Rlimit {
+        current: finite(limit.soft),
+        maximum: finite(limit.hard),
     };
-    // SAFETY: the call reads `wanted`, which is of its type, and keeps nothing.
-    if unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const wanted) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    Ok(setrlimit(Resource::Nofile, wanted)?)
 }
 
 /// Bytes of this process in memory; `None` where `/proc` does not say.
@@ -137,17 +135,32 @@ mod tests {
     fn the_process_has_memory_and_used_some_time() {
         assert!(resident_bytes() > Some(1 << 20));
         assert!(machine_memory_bytes() > resident_bytes());
-        let process = cpu_time(Whose::Process);
         let thread = cpu_time(Whose::Thread);
+        let process = cpu_time(Whose::Process);
         assert!(process.user_us + process.system_us >= thread.user_us + thread.system_us);
         assert!(name().starts_with("Linux "), "{}", name());
     }
 
     #[test]
+    fn processor_time_is_read_in_microseconds() {
+        let text = "4711 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 700 300 20 10 20 0 9";
+        let per_second = rustix::param::clock_ticks_per_second();
+        let us = |ticks: u64| ticks * 1_000_000 / per_second;
+        let times = |user, system| CpuTime {
+            system_us: us(system),
+            user_us: us(user),
+        };
+        assert_eq!(ticks(text, false), Some(times(700, 300)));
+        assert_eq!(ticks(text, true), Some(times(20, 10)));
+        assert_eq!(ticks("4711 (x) S 1", false), None);
+        assert_eq!(ticks("", true), None);
+    }
+
+    #[test]
     fn the_file_limit_can_be_set_to_what_it_is() {
-        let limit = file_limit().expect("a limit");
+        let limit = file_limit();
         assert!(limit.soft <= limit.hard && limit.soft > 0);
         set_file_limit(limit).expect("the same limit");
-        assert_eq!(file_limit().expect("a limit"), limit);
+        assert_eq!(file_limit(), limit);
     }
 }

@@ -36,6 +36,8 @@ pub struct GroupId(pub u64);
 pub struct Group {
     /// Greater than that of every group before.
     pub id: GroupId,
+    /// The number of its first update.
+    pub first: Seq,
     /// RocksDB's write batch bytes; shared with those who send it to replicas.
     pub record: Bytes,
     /// Updates in the record: how far the sequence advances.

@@ -97,18 +97,11 @@ impl DiskGauge {
 
 /// Bytes that this process may still write to the filesystem of `path`.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
-    use std::os::unix::ffi::OsStrExt;
     #[cfg(test)]
     if let Some(disk) = super::rocks::simulated::disk_at(path) {
         return Ok(disk.free_bytes());
     }
-    let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
-    // SAFETY: all fields of the structure are integers, for which zero is a value.
-    let mut stat: libc::statvfs = unsafe { std::mem::zeroed() };
-    // SAFETY: `path` ends in a zero byte and `stat` is writable for the length of the call.
-    if unsafe { libc::statvfs(path.as_ptr(), &raw mut stat) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 

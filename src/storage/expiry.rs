@@ -86,6 +86,11 @@ pub fn find(
                 db,
                 key: parts.user_key.into(),
             });
+            // The loop looks again before it deletes the key, and must not wait for the disk: this puts the block into the cache, which
+            // the search itself does not.
+            if let Err(error) = rocks.get(Cf::Metadata, key) {
+                log::debug!("an expired key cannot be read: {error}");
+            }
             if search.found.len() == limit {
                 return search;
             }

@@ -70,6 +70,23 @@ impl KeyCodec {
         out
     }
 
+    /// The namespace and the user's key of a sub-key; `None` when it is too short to be one.
+    pub fn split_subkey<'a>(&self, key: &'a [u8]) -> Option<MetadataKey<'a>> {
+        let (&len, rest) = key.split_first()?;
+        let (namespace, rest) = rest.split_at_checked(len as usize)?;
+        let rest = if self.slot_encoded {
+            rest.get(2..)?
+        } else {
+            rest
+        };
+        let (len, rest) = rest.split_first_chunk::<4>()?;
+        let user_key = rest.get(..u32::from_be_bytes(*len) as usize)?;
+        Some(MetadataKey {
+            namespace,
+            user_key,
+        })
+    }
+
     /// Takes a key of the `metadata` family apart; `None` when it is too short to be one.
     pub fn split_metadata_key<'a>(&self, key: &'a [u8]) -> Option<MetadataKey<'a>> {
         let (&len, rest) = key.split_first()?;

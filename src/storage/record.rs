@@ -15,8 +15,17 @@ use super::cf::Cf;
 /// Where Kvrocks keeps the replication id, in the `propagate` family.
 pub const REPLICATION_ID_KEY: &[u8] = b"replication_id_";
 
-const PUT_TAGGED: u8 = 0x05;
-const LOG_DATA: u8 = 0x03;
+/// What an operation in a batch begins with. The tagged ones name their family, the others are about the default one.
+/// Source: RocksDB `db/dbformat.h` `ValueType`.
+pub(super) mod tag {
+    pub const DELETE: u8 = 0x00;
+    pub const PUT: u8 = 0x01;
+    pub const LOG_DATA: u8 = 0x03;
+    pub const DELETE_TAGGED: u8 = 0x04;
+    pub const PUT_TAGGED: u8 = 0x05;
+    pub const DELETE_RANGE_TAGGED: u8 = 0x0e;
+    pub const DELETE_RANGE: u8 = 0x0f;
+}
 
 /// The stretch of the arena that holds a key or a value.
 #[derive(Clone, Copy, Debug, Default)]
@@ -80,6 +89,8 @@ pub struct Record {
     index: HashTable<u32>,
     /// Positions of the range deletes in `ops`.
     ranges: Vec<u32>,
+    /// Changes that are neither LogData nor dead.
+    updates: u32,
 }
 
 impl Record {
@@ -90,7 +101,13 @@ impl Record {
 
     /// Whether it holds a change, not only LogData. A record without one has no sequence number of its own.
     pub fn has_changes(&self) -> bool {
-        self.ops.iter().any(|op| op.kind != Kind::LogData)
+        self.updates > 0
+    }
+
+    /// Updates that the record's bytes hold as it stands: how far it moves the sequence. More changes never make them fewer, since each
+    /// replaces at most one.
+    pub fn updates(&self) -> u32 {
+        self.updates
     }
 
     /// Bytes of keys, values and LogData held, replaced ones included.
@@ -143,6 +160,7 @@ impl Record {
         let key = self.keep(from);
         let value = self.keep(to);
         self.ranges.push(self.ops.len() as u32);
+        self.updates += 1;
         self.ops.push(Op {
             hash: 0,
             key,
@@ -220,6 +238,7 @@ impl Record {
                 Kind::LogData => {}
                 Kind::DeleteRange => {
                     self.ranges.pop();
+                    self.updates -= 1;
                     range = true;
                 }
                 Kind::Put | Kind::Delete => {
@@ -229,9 +248,12 @@ impl Record {
                             entry.remove();
                         } else {
                             *entry.get_mut() = op.previous;
-                            self.ops[op.previous as usize].dead = false;
+                            let previous = &mut self.ops[op.previous as usize];
+                            self.updates += u32::from(previous.dead);
+                            previous.dead = false;
                         }
                     }
+                    self.updates -= 1;
                     undone((op.cf, self.stretch(op.key), op.hash));
                 }
             }
@@ -292,7 +314,7 @@ impl Record {
         let mut count = 0u32;
         if announce {
             count += 1;
-            out.push(PUT_TAGGED);
+            out.push(tag::PUT_TAGGED);
             push_varint(Cf::Propagate.id(), &mut out);
             push_slice(REPLICATION_ID_KEY, &mut out);
             push_slice(replication_id.as_bytes(), &mut out);
@@ -301,10 +323,11 @@ impl Record {
             count += u32::from(op.kind != Kind::LogData);
             self.encode_op(op, &mut out);
         }
-        out.push(LOG_DATA);
+        out.push(tag::LOG_DATA);
         push_varint(replication_id.len() as u32 + 2, &mut out);
         out.extend_from_slice(b"r ");
         out.extend_from_slice(replication_id.as_bytes());
+        debug_assert_eq!(count, self.updates + u32::from(announce));
         out[8..12].copy_from_slice(&count.to_le_bytes());
         (out, count)
     }
@@ -315,15 +338,16 @@ impl Record {
         self.ops.clear();
         self.index.clear();
         self.ranges.clear();
+        self.updates = 0;
     }
 
     fn encode_op(&self, op: &Op, out: &mut Vec<u8>) {
         let (plain, tagged) = match op.kind {
-            Kind::Put => (0x01, PUT_TAGGED),
-            Kind::Delete => (0x00, 0x04),
-            Kind::DeleteRange => (0x0f, 0x0e),
+            Kind::Put => (tag::PUT, tag::PUT_TAGGED),
+            Kind::Delete => (tag::DELETE, tag::DELETE_TAGGED),
+            Kind::DeleteRange => (tag::DELETE_RANGE, tag::DELETE_RANGE_TAGGED),
             Kind::LogData => {
-                out.push(LOG_DATA);
+                out.push(tag::LOG_DATA);
                 push_slice(self.stretch(op.value), out);
                 return;
             }
@@ -347,7 +371,9 @@ impl Record {
             ops,
             index,
             ranges,
+            updates,
         } = self;
+        *updates += 1;
         let key_of = |op: &Op| &arena[op.key.start as usize..(op.key.start + op.key.len) as usize];
         let entry = index.entry(
             op.hash,
@@ -364,6 +390,7 @@ impl Record {
                 // A range delete in between would then take effect on the later change: leave both in.
                 if op.cf == Cf::Metadata && ranges.last().is_none_or(|&range| range < op.previous) {
                     ops[op.previous as usize].dead = true;
+                    *updates -= 1;
                 }
             }
             hashbrown::hash_table::Entry::Vacant(entry) => {
@@ -546,5 +573,31 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn updates_are_those_of_the_bytes_at_any_time() {
+        let mut record = Record::default();
+        let check = |record: &Record, updates: u32| {
+            assert_eq!(record.updates(), updates);
+            assert_eq!(record.encode("ABCDEFGHI0123456", true).1, updates + 1);
+        };
+        record.log_data(b"1");
+        check(&record, 0);
+        put(&mut record, Cf::Metadata, b"k", b"1");
+        let savepoint = record.savepoint();
+        put(&mut record, Cf::Metadata, b"k", b"2");
+        check(&record, 1);
+        put(&mut record, Cf::Default, b"k", b"1");
+        put(&mut record, Cf::Default, b"k", b"2");
+        record.delete_range(Cf::Metadata, b"a", b"z");
+        put(&mut record, Cf::Metadata, b"k", b"3");
+        check(&record, 5);
+        record.delete(Cf::Metadata, b"k", hash(b"k"));
+        check(&record, 5);
+        record.undo(savepoint, |_| {});
+        check(&record, 1);
+        record.clear();
+        check(&record, 0);
     }
 }

@@ -225,6 +225,31 @@ impl Rocks {
         }
     }
 
+    /// The values under several keys of a family, read from disk if need be.
+    pub fn multi_get<'k>(
+        &self,
+        cf: Cf,
+        keys: impl IntoIterator<Item = &'k [u8]>,
+    ) -> Vec<Result<Option<Pinned<'_>>, StoreError>> {
+        #[cfg(test)]
+        if self.simulated().is_some() {
+            return keys.into_iter().map(|key| self.get(cf, key)).collect();
+        }
+        let engine = self.engine();
+        let values =
+            engine
+                .db
+                .batched_multi_get_cf_opt(engine.handle(cf), keys, false, &engine.read);
+        values
+            .into_iter()
+            .map(|value| {
+                value
+                    .map(|value| value.map(Pinned::new))
+                    .map_err(store_error)
+            })
+            .collect()
+    }
+
     /// The value that a key had when the snapshot was taken.
     pub fn get_at(
         &self,

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 
 use super::cf::Cf;
-use super::rocks::{Direction, KeyRange, Rocks, RocksIter, StoreError};
+use super::cold::DiskReads;
+use super::rocks::{Direction, IterOptions, KeyRange, Rocks, RocksIter, StoreError};
 use super::view::View;
 use super::watched::{Changes, RangeWatch};
 use crate::command::halt::{Halt, Run, Wait};
-use crate::limits::SCAN_ENTRIES_INLINE_MAX;
+use crate::limits::{COLD_SCAN_BYTES_MAX, COLD_SCAN_ENTRIES_MAX, SCAN_ENTRIES_INLINE_MAX};
 
 /// Which entries to visit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +107,27 @@ pub struct Pinned {
     pub request: ScanRequest,
     /// In the order of the request.
     pub entries: Vec<Entry>,
+    /// Whether there may be more in the range behind them.
+    pub is_cut: bool,
+}
+
+impl WantedScan {
+    /// The whole of a range.
+    pub fn whole(request: ScanRequest) -> WantedScan {
+        WantedScan {
+            request,
+            is_beginning: false,
+        }
+    }
+}
+
+/// A range for a worker to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedScan {
+    pub request: ScanRequest,
+    /// Only the beginning is asked for: the range is not in memory, and may be short, or of little interest behind its first entries.
+    /// It is read into the block cache then, as the loop itself would have done.
+    pub is_beginning: bool,
 }
 
 /// What a worker read, and what was written to the range since: together what stands there now.
@@ -140,17 +162,33 @@ impl PinnedScan {
     }
 }
 
-/// Reads a range whole from a snapshot of the database, on a worker. `number` tells the answer from others.
-pub fn read_range(rocks: &Rocks, request: ScanRequest, number: u64) -> Result<Pinned, StoreError> {
+/// Reads a range from a snapshot of the database, on a worker. `number` tells the answer from others.
+pub fn read_range(rocks: &Rocks, wanted: WantedScan, number: u64) -> Result<Pinned, StoreError> {
+    let WantedScan {
+        request,
+        is_beginning,
+    } = wanted;
+    let (entries_max, mut bytes_left) = if is_beginning {
+        (
+            request.limit.min(COLD_SCAN_ENTRIES_MAX),
+            COLD_SCAN_BYTES_MAX,
+        )
+    } else {
+        (request.limit, usize::MAX)
+    };
     let snapshot = rocks.snapshot();
     let range = request.key_range();
     let direction = request.direction();
-    let mut iter = rocks.iter(request.cf, range, direction, Some(&snapshot), false);
+    let mut iter = rocks.iter(request.cf, range, direction, Some(&snapshot), is_beginning);
     let mut entries = Vec::new();
-    while entries.len() < request.limit
-        && let Some((key, value)) = iter.next()?
-    {
+    let mut is_cut = true;
+    while entries.len() < entries_max && bytes_left > 0 {
+        let Some((key, value)) = iter.next()? else {
+            is_cut = false;
+            break;
+        };
         let value = &value[..value.len().min(request.value_bytes_max)];
+        bytes_left = bytes_left.saturating_sub(key.len() + value.len());
         entries.push((key.into(), value.into()));
     }
     drop(iter);
@@ -158,6 +196,7 @@ pub fn read_range(rocks: &Rocks, request: ScanRequest, number: u64) -> Result<Pi
         number,
         request,
         entries,
+        is_cut,
     })
 }
 
@@ -165,6 +204,8 @@ enum Base<'v> {
     Rocks {
         iter: RocksIter<'v>,
         left: usize,
+        /// It goes on behind a worker's answer.
+        is_rest: bool,
     },
     Pinned {
         entries: std::slice::Iter<'v, Entry>,
@@ -174,17 +215,24 @@ enum Base<'v> {
 }
 
 impl<'v> Base<'v> {
-    fn rocks(view: &'v View, request: &ScanRequest) -> Run<Base<'v>> {
+    fn rocks(view: &'v View, request: &ScanRequest, is_rest: bool) -> Run<Base<'v>> {
         let database = view.database()?;
-        let iter = database.iter(
-            request.cf,
-            request.key_range(),
-            request.direction(),
-            None,
-            true,
-        );
+        let how = IterOptions {
+            direction: request.direction(),
+            snapshot: None,
+            fill_cache: true,
+            cached_only: view.scans_may_wait && view.cold.disk_reads == DiskReads::Wait,
+        };
+        if how.cached_only && view.cold.is_made_to_miss(request.cf, &request.lower) {
+            return Err(Halt::Wait(Wait::Scan(WantedScan {
+                request: request.clone(),
+                is_beginning: true,
+            })));
+        }
+        let iter = database.iter_with(request.cf, request.key_range(), how);
         Ok(Base::Rocks {
             iter,
+            is_rest,
             left: if view.scans_may_wait {
                 SCAN_ENTRIES_INLINE_MAX
             } else {
@@ -257,9 +305,9 @@ impl<'v> Scan<'v> {
         let base = match pinned {
             Some(scan) => Base::Pinned {
                 entries: scan.pinned.entries.iter(),
-                is_cut: scan.pinned.entries.len() >= request.limit,
+                is_cut: scan.pinned.is_cut,
             },
-            None => Base::rocks(view, &request)?,
+            None => Base::rocks(view, &request, false)?,
         };
         Ok(Scan {
             view,
@@ -314,16 +362,40 @@ impl<'v> Scan<'v> {
             .any(|(from, to)| key >= *from && key < *to))
     }
 
+    /// Why the scan cannot go on: what comes is not in memory, or the database failed.
+    fn halted(&self, error: StoreError, is_rest: bool) -> Halt {
+        match error {
+            StoreError::NotCached => self.wait(!is_rest),
+            error => error.into(),
+        }
+    }
+
+    /// Tells the command to wait for a worker. An answer that there is already was not enough.
+    fn wait(&self, is_beginning: bool) -> Halt {
+        let answers = self.view.pinned.iter();
+        for answer in answers.filter(|answer| answer.pinned.request == self.request) {
+            answer.is_used.set(false);
+        }
+        Halt::Wait(Wait::Scan(WantedScan {
+            request: self.request.clone(),
+            is_beginning,
+        }))
+    }
+
     fn base_key(&self) -> Run<Option<&[u8]>> {
         match &self.base {
-            Base::Rocks { iter, .. } => iter.key().map_err(Halt::from),
+            Base::Rocks { iter, is_rest, .. } => {
+                iter.key().map_err(|error| self.halted(error, *is_rest))
+            }
             Base::Pinned { entries, .. } => Ok(entries.as_slice().first().map(|(key, _)| &key[..])),
         }
     }
 
     fn base_entry(&self) -> Run<Option<(&[u8], &[u8])>> {
         match &self.base {
-            Base::Rocks { iter, .. } => iter.entry().map_err(Halt::from),
+            Base::Rocks { iter, is_rest, .. } => {
+                iter.entry().map_err(|error| self.halted(error, *is_rest))
+            }
             Base::Pinned { entries, .. } => Ok(entries
                 .as_slice()
                 .first()
@@ -333,9 +405,9 @@ impl<'v> Scan<'v> {
 
     fn advance_base(&mut self) -> Run {
         match &mut self.base {
-            Base::Rocks { iter, left } => {
+            Base::Rocks { iter, left, .. } => {
                 if *left == 0 {
-                    return Err(Halt::Wait(Wait::Scan(self.request.clone())));
+                    return Err(self.wait(false));
                 }
                 *left -= 1;
                 iter.advance();
@@ -346,7 +418,11 @@ impl<'v> Scan<'v> {
                     && entries.len() == 0
                     && let Some((key, _)) = last
                 {
-                    self.base = Base::rocks(self.view, &self.request.behind(key))?;
+                    self.base = match Base::rocks(self.view, &self.request.behind(key), true) {
+                        // Asked for whole, under its own name.
+                        Err(Halt::Wait(_)) => return Err(self.wait(false)),
+                        base => base?,
+                    };
                 }
             }
         }

@@ -6,8 +6,9 @@ use super::keys::{DbIndex, KeyCodec};
 use super::metadata::{Header, Type};
 use super::view::View;
 use crate::clock::Turn;
-use crate::command::halt::Run;
+use crate::command::halt::{Run, is_cold};
 use crate::error::WRONG_TYPE;
+use crate::limits::COLD_KEYS_PER_COMMAND_MAX;
 
 /// Bytes of the key buffer that is kept from one look-up to the next.
 const SCRATCH_KEY_BYTES_MAX: usize = 4096;
@@ -301,6 +302,21 @@ impl Elements {
         self.key.truncate(self.len);
         self.key.extend_from_slice(element);
         &self.key
+    }
+
+    /// After a look-up of an element: if it was not in memory and the command is going to wait for it, the others that the command
+    /// is about to look up are asked for with it.
+    pub fn want_if_cold<'e, T, I: IntoIterator<Item = &'e [u8]>>(
+        &mut self,
+        looked_up: &Run<T>,
+        store: &mut Store<'_>,
+        others: impl FnOnce() -> I,
+    ) {
+        if is_cold(looked_up) {
+            for element in others().into_iter().take(COLD_KEYS_PER_COMMAND_MAX) {
+                store.view.want(Cf::Default, self.key(element));
+            }
+        }
     }
 
     /// The key of an element that is two parts in a row (a score and a member).

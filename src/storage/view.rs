@@ -4,23 +4,30 @@
 //! newest uncommitted group that it consulted, present or absent: its reply depends on that commit. A command that must
 //! wait or fails is undone to its savepoint.
 //!
-//! Owned by the loop. Reads may meet RocksDB's block cache or the page cache; scans of more than
-//! [`SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker (the command waits, and runs again with the entries pinned).
+//! Owned by the loop. A command's reads meet RocksDB's memtables and block cache; for what is not there the command waits for a
+//! reader ([`super::cold`]). Scans of more than [`SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker. Either way the command
+//! runs again with what was read pinned.
+
+mod ranges;
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher};
 
 use super::cf::Cf;
+use super::cold::{ColdTable, DiskReads};
 use super::commit::{Group, GroupId};
 use super::edges::Edges;
 use super::hot::HotCache;
+use super::received::{Family, Op, ReceivedBatch};
 use super::record::{Found, Record, Savepoint};
+use super::replication_id::ReplicationId;
 use super::rocks::Rocks;
 use super::scan::{PinnedScan, Scan, ScanRequest};
-use super::watched::{RangeWatch, WatchedRanges};
+use super::seq::Seq;
+use super::watched::WatchedRanges;
 use crate::command::halt::{Halt, Run};
 use crate::error::ReplyError;
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{COLD_KEYS_PER_COMMAND_MAX, RECORD_BYTES_MAX};
 
 /// What reads are told while the database is closed; commands are parked before they get here.
 const CLOSED: ReplyError =
@@ -36,16 +43,22 @@ pub struct View {
     pub(super) edges: Edges,
     pub(super) open: Record,
     open_id: GroupId,
+    /// Ids behind the open one that were given out as barriers.
+    skipped_ids: u64,
     /// Closed records on their way to the disk, oldest first.
     pub(super) handed: VecDeque<(GroupId, Record)>,
     committed: GroupId,
     consulted: GroupId,
+    /// The number of the first update of the next group: nobody else writes to the database.
+    next_seq: Seq,
     history: History,
     last_version: u64,
     /// Whether a scan that is too long for a turn makes its command wait.
     pub(super) scans_may_wait: bool,
     /// Ranges that workers read for waiting commands.
     watched: WatchedRanges,
+    /// Keys that readers read for waiting commands.
+    pub cold: ColdTable,
     /// What workers returned for the command that runs now.
     pub pinned: Vec<PinnedScan>,
     spare: Vec<Record>,
@@ -55,8 +68,7 @@ pub struct View {
 
 /// The replication id that ends every record.
 struct History {
-    /// Its 16 characters.
-    id: String,
+    id: ReplicationId,
     /// Whether a record has put the id into the database already: the first one of a history does, none does it alone.
     announced: bool,
 }
@@ -68,25 +80,28 @@ pub struct Mark {
 }
 
 impl View {
-    /// A view of `rocks` whose first record begins the history `replication_id` (16 characters).
-    pub fn new(rocks: Rocks, replication_id: &str, cache_bytes_max: usize) -> View {
+    /// A view of `rocks` whose first record begins the history `replication_id`.
+    pub fn new(rocks: Rocks, replication_id: ReplicationId, cache_bytes_max: usize) -> View {
         View {
+            next_seq: rocks.last_seq().next(),
             rocks: Some(rocks),
             hasher: foldhash::fast::RandomState::default(),
             cache: HotCache::new(cache_bytes_max),
             edges: Edges::default(),
             open: Record::default(),
             open_id: GroupId(1),
+            skipped_ids: 0,
             handed: VecDeque::new(),
             committed: GroupId(0),
             consulted: GroupId(0),
             history: History {
-                id: replication_id.to_owned(),
+                id: replication_id,
                 announced: false,
             },
             last_version: 0,
             scans_may_wait: true,
             watched: WatchedRanges::default(),
+            cold: ColdTable::default(),
             pinned: Vec::new(),
             spare: Vec::new(),
             scratch_key: Vec::new(),
@@ -111,6 +126,8 @@ impl View {
     pub fn set_database(&mut self, rocks: Rocks) {
         self.cache.clear();
         self.edges.clear();
+        self.next_seq = rocks.last_seq().next();
+        self.cold.lose_all();
         self.rocks = Some(rocks);
     }
 
@@ -155,8 +172,20 @@ impl View {
             }));
         }
         let rocks = self.rocks.as_ref().ok_or(Halt::Error(CLOSED))?;
-        let value = rocks.get(cf, key).map_err(Halt::from)?;
-        let bytes = value.as_deref();
+        let (pin, value);
+        let bytes = match self.cold.pinned(cf, key, hash) {
+            Some(found) => {
+                pin = found;
+                pin.value().flatten()
+            }
+            None => {
+                value = match self.cold.disk_reads {
+                    DiskReads::Direct => rocks.get(cf, key)?,
+                    DiskReads::Wait => self.cold.read_memory(rocks, cf, key, hash)?,
+                };
+                value.as_deref()
+            }
+        };
         // An absent element is rarely asked for twice; an absent key (SETNX, EXISTS, WATCH) is.
         if bytes.is_some() || cf == Cf::Metadata {
             self.cache.insert(
@@ -168,6 +197,26 @@ impl View {
             );
         }
         Ok(with(bytes))
+    }
+
+    /// The running command will need `key` too: it is read together with the key that memory does not hold.
+    pub fn want(&mut self, cf: Cf, key: &[u8]) {
+        let hash = self.hash(cf, key);
+        let is_known = self.cold.wanted_count() >= COLD_KEYS_PER_COMMAND_MAX
+            || self.cache.contains(cf, key, hash)
+            || find_uncommitted(&self.open, self.open_id, &self.handed, cf, key, hash).is_some()
+            || self.cold.pinned(cf, key, hash).is_some();
+        if !is_known {
+            self.cold.want(cf, key, hash);
+        }
+    }
+
+    /// Calls `with` on the value that the running command has written to `key`, or on `None`: for keys that nobody else can have written.
+    pub fn read_own<T>(&self, cf: Cf, key: &[u8], with: impl FnOnce(Option<&[u8]>) -> T) -> T {
+        match self.open.find(cf, key, self.hash(cf, key)) {
+            Found::Value(value) => with(Some(value)),
+            Found::Deleted | Found::Unknown => with(None),
+        }
     }
 
     /// The value of `key`, copied.
@@ -224,6 +273,9 @@ impl View {
         if !self.watched.is_empty() {
             self.watched.note(cf, key, Some((head, tail)));
         }
+        if !self.cold.is_empty() {
+            self.cold.note_written(cf, key, hash, self.open_id);
+        }
     }
 
     /// Deletes `key`.
@@ -239,6 +291,9 @@ impl View {
         if !self.watched.is_empty() {
             self.watched.note(cf, key, None);
         }
+        if !self.cold.is_empty() {
+            self.cold.note_written(cf, key, hash, self.open_id);
+        }
     }
 
     /// Deletes everything in `cf` from `from` on and below `to`.
@@ -247,6 +302,7 @@ impl View {
         self.cache.clear();
         self.consulted = self.open_id;
         self.watched.lose_all();
+        self.cold.lose_all();
     }
 
     /// A version for a key created now: above every earlier one of this process, and in time order across restarts.
@@ -291,15 +347,25 @@ impl View {
             open,
             cache,
             watched,
+            cold,
             ..
         } = self;
         let mut watched_keys = Vec::new();
+        let mut pinned_keys = Vec::new();
         let range = open.undo(mark.savepoint, |(cf, key, hash)| {
             cache.remove(cf, key, hash);
             if watched.covers(cf, key) {
                 watched_keys.push((cf, key.to_vec()));
             }
+            if !cold.is_empty() && cold.find(cf, key, hash).is_some() {
+                pinned_keys.push((cf, key.to_vec(), hash));
+            }
         });
+        for (cf, key, hash) in pinned_keys {
+            if matches!(self.open.find(cf, &key, hash), Found::Unknown) {
+                self.cold.note_unwritten(cf, &key, hash, self.open_id);
+            }
+        }
         if range {
             self.cache.clear();
             self.watched.lose_all();
@@ -329,49 +395,6 @@ impl View {
         self.scans_may_wait = may_wait;
     }
 
-    // ---- ranges that workers read ----
-
-    /// Notes what is written to a range from now on, while a worker reads it.
-    pub fn watch_range(&mut self, request: &ScanRequest) -> RangeWatch {
-        let watch = self.watched.watch(request);
-        // The worker's snapshot may lack what is not committed yet, and when the answer is there it may be committed.
-        let View {
-            open,
-            handed,
-            watched,
-            ..
-        } = self;
-        let mut is_range_deleted = false;
-        for record in handed
-            .iter()
-            .map(|(_, record)| record)
-            .chain(std::iter::once(&*open))
-        {
-            is_range_deleted |= record.ranges_of(request.cf).next().is_some();
-            let upper = request.upper.as_deref();
-            record.points_in(request.cf, &request.lower, upper, |key, value| {
-                watched.note(request.cf, key, value.map(|value| (value, &b""[..])));
-            });
-        }
-        if is_range_deleted {
-            self.watched.lose_all();
-        }
-        watch
-    }
-
-    /// Notes for the watched ranges what `key` holds now, after a write to it was undone.
-    fn note_present(&mut self, cf: Cf, key: &[u8]) {
-        let consulted = self.consulted;
-        match self.get(cf, key) {
-            Ok(value) => {
-                let value = value.as_deref().map(|value| (value, &b""[..]));
-                self.watched.note(cf, key, value);
-            }
-            Err(_) => self.watched.lose_all(),
-        }
-        self.consulted = consulted;
-    }
-
     // ---- groups ----
 
     /// Whether the open record holds anything to commit.
@@ -390,18 +413,91 @@ impl View {
             self.open.clear();
             return None;
         }
-        let (record, count) = self.open.encode(&self.history.id, !self.history.announced);
+        let (mut record, count) = self
+            .open
+            .encode(self.history.id.as_str(), !self.history.announced);
+        // RocksDB gives it this number; replicas are sent the record with it.
+        record[..8].copy_from_slice(&self.next_seq.get().to_le_bytes());
         self.history.announced = true;
-        let id = self.open_id;
-        self.open_id = GroupId(id.0 + 1);
-        let next = self.spare.pop().unwrap_or_default();
-        self.handed
-            .push_back((id, std::mem::replace(&mut self.open, next)));
+        let id = self.hand_over();
+        let first = self.next_seq;
+        self.next_seq = first.after_batch(count);
         Some(Group {
             id,
+            first,
             record: record.into(),
             count,
         })
+    }
+
+    /// Begins a history: the next record of this node's own announces this id, and each ends in it.
+    pub fn begin_history(&mut self, id: ReplicationId) {
+        self.history = History {
+            id,
+            announced: false,
+        };
+    }
+
+    /// Takes a primary's batch in as if it were written here: it is read from now on, and committed unchanged, as a record of its
+    /// own. The group must be submitted, in order. Nothing of this node's own may be open.
+    pub fn apply_received(&mut self, batch: &ReceivedBatch) -> Group {
+        assert!(
+            !self.open.has_changes(),
+            "a replica writes nothing of its own"
+        );
+        self.open.clear();
+        for op in batch.ops() {
+            match op {
+                Op::Put {
+                    family: Family::Known(cf),
+                    key,
+                    value,
+                } => self.put(cf, key, value),
+                Op::Delete {
+                    family: Family::Known(cf),
+                    key,
+                } => self.delete(cf, key),
+                Op::DeleteRange {
+                    family: Family::Known(cf),
+                    from,
+                    to,
+                } => self.delete_range(cf, from, to),
+                // What only a newer Kvrocks reads is stored with the rest, and read by nobody here.
+                Op::Put { .. } | Op::Delete { .. } | Op::DeleteRange { .. } | Op::LogData(_) => {}
+            }
+        }
+        let first = self.next_seq;
+        let record = if batch.first_seq() == first {
+            batch.bytes().clone()
+        } else {
+            let mut bytes = batch.bytes().to_vec();
+            bytes[..8].copy_from_slice(&first.get().to_le_bytes());
+            bytes.into()
+        };
+        self.next_seq = first.after_batch(batch.count());
+        let id = self.hand_over();
+        Group {
+            id,
+            first,
+            record,
+            count: batch.count(),
+        }
+    }
+
+    /// A group that holds nothing and is committed by whoever asked for it ([`View::committed`]): replies that depend on it leave
+    /// then, and not before. No later group may be committed in between.
+    pub fn barrier(&mut self) -> GroupId {
+        self.skipped_ids += 1;
+        GroupId(self.open_id.0 + self.skipped_ids)
+    }
+
+    fn hand_over(&mut self) -> GroupId {
+        let id = self.open_id;
+        self.open_id = GroupId(id.0 + 1 + std::mem::take(&mut self.skipped_ids));
+        let next = self.spare.pop().unwrap_or_default();
+        self.handed
+            .push_back((id, std::mem::replace(&mut self.open, next)));
+        id
     }
 
     /// Everything up to `group` is in the WAL.
@@ -432,6 +528,14 @@ impl View {
         }
     }
 
+    /// The number of the last update executed, committed or not.
+    pub fn newest_seq(&self) -> Seq {
+        let updates = self.open.updates();
+        let announcement = u32::from(updates > 0 && !self.history.announced);
+        let end = self.next_seq.after_batch(updates + announcement);
+        Seq::new(end.get() - 1)
+    }
+
     /// Whether anything is not committed yet.
     pub fn has_uncommitted(&self) -> bool {
         !(self.handed.is_empty() && self.open.is_empty())
@@ -442,12 +546,16 @@ impl View {
         self.handed.clear();
         self.open.clear();
         // Who depended on these groups is told or closed in this turn: no later reply may wait for them.
-        self.committed = self.open_id;
-        self.open_id = GroupId(self.open_id.0 + 1);
+        self.committed = GroupId(self.open_id.0 + std::mem::take(&mut self.skipped_ids));
+        self.open_id = GroupId(self.committed.0 + 1);
         self.cache.clear();
         self.edges.clear();
         self.watched.lose_all();
+        self.cold.lose_all();
         self.history.announced = false;
+        if let Some(rocks) = &self.rocks {
+            self.next_seq = rocks.last_seq().next();
+        }
     }
 
     // ---- inside ----

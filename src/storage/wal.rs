@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use super::crc32c;
 use super::seq::Seq;
 
+mod seek;
+
 const BLOCK_BYTES: usize = 32 * 1024;
 const HEADER_BYTES: usize = 7;
 const RECYCLABLE_HEADER_BYTES: usize = 11;

@@ -105,6 +105,42 @@ fn a_client_whose_replies_pile_up_is_closed_at_its_limit() {
     assert!(greedy.closes_within(DEADLINE));
 }
 
+/// Redis closes a client for what it asks, whether it would read it or not; a transaction is executed all the same.
+#[test]
+fn replies_above_the_output_limit_are_not_sent() {
+    let server = Server::start();
+    server.expect_log("output");
+    let (mut witness, mut admin) = (Witness::of(&server), server.connect());
+    for (key, len) in [("large", 150_000), ("less", 90_000), ("little", 15_000)] {
+        admin.cmd(&[b"SET".to_vec(), key.into(), vec![b'v'; len]]);
+    }
+    set_output_limit(&mut admin, "normal 100000 0 0");
+    let mut single = server.connect();
+    single.send_line("GET large");
+    assert_eq!(single.read_to_close(), b"");
+    let mut pipeline = server.connect();
+    pipeline.send_raw(&b"GET less\r\n".repeat(2));
+    assert_eq!(pipeline.read_to_close(), b"");
+    let mut transaction = server.connect();
+    transaction.ok("MULTI");
+    for line in ["SET a 1", "GET large", "SET b 2"] {
+        assert_eq!(transaction.call(line), Value::simple("QUEUED"));
+    }
+    transaction.send_line("EXEC");
+    assert_eq!(transaction.read_to_close(), b"");
+    assert_eq!(
+        admin.call("MGET a b"),
+        Value::bulks(&["1", "2"]),
+        "what was executed stays"
+    );
+    // What is below the limit is sent, and 16 KiB are, whatever the limit.
+    let mut modest = server.connect();
+    assert_eq!(modest.call("GET less").text().len(), 90_000);
+    set_output_limit(&mut admin, "normal 1000 0 0");
+    assert_eq!(modest.call("GET little").text().len(), 15_000);
+    witness.is_well();
+}
+
 fn set_output_limit(admin: &mut Conn, limit: &str) {
     assert_eq!(
         admin.cmd(&["CONFIG", "SET", "client-output-buffer-limit", limit]),

@@ -1,13 +1,14 @@
 //! The core over sockets: connections that come and go, clients that wait, what is counted and shown of them, and what holds
 //! whatever the commands are.
 //!
-//! `closing.rs` is about connections that end, or cannot begin, `reads.rs` about commands that workers read for, `waiting.rs`
-//! about clients that wait for keys.
+//! `closing.rs` is about connections that end, or cannot begin, `input.rs` about what they have sent, `reads.rs` about commands
+//! that workers read for, `waiting.rs` about clients that wait for keys.
 
 #[path = "../common/mod.rs"]
 mod common;
 
 mod closing;
+mod input;
 mod reads;
 mod waiting;
 

@@ -279,3 +279,46 @@ fn after_the_ok_the_sequence_stands_still() {
         stop.store(true, Ordering::Relaxed);
     });
 }
+
+/// The offset in a reply to ROLE or to INFO replication.
+fn offset(reply: &Value) -> i64 {
+    if let Value::Array(parts) = reply {
+        return parts[1].int();
+    }
+    let text = reply.text();
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("master_repl_offset:"));
+    line.expect("an offset").trim().parse().expect("a number")
+}
+
+#[test]
+fn an_offset_counts_what_was_executed_before_it_in_the_same_pipeline() {
+    let test = "an_offset_counts_what_was_executed_before_it_in_the_same_pipeline";
+    let Some(mut bench) = Bench::unless_stand_in(test, "it counts bytes of its stream") else {
+        return;
+    };
+    let lines = [
+        "ROLE",
+        "SET k v",
+        "ROLE",
+        "INFO replication",
+        "HSET h a 1 b 2",
+        "SET k w",
+        "DEL k",
+        "CLIENT PAUSE 100000 WRITE",
+        "INFO replication",
+        "ROLE",
+    ];
+    let commands: Vec<Vec<&str>> = lines.iter().map(|line| line.split(' ').collect()).collect();
+    let replies = bench.admin.pipeline(&commands);
+    let at = |number: usize| offset(&replies[number]);
+    assert!(at(0) < at(2), "{replies:?}");
+    assert_eq!(at(2), at(3));
+    assert!(at(3) < at(8), "{replies:?}");
+    assert_eq!(at(8), at(9));
+    // Nothing may come after the pause: it is what the database itself says, too.
+    let role = bench.admin.call("ROLE");
+    assert_eq!(offset(&role), at(9));
+    bench.unpause();
+}

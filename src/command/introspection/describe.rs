@@ -1,5 +1,6 @@
 //! A command's entry in COMMAND INFO and in COMMAND DOCS.
 
+use super::arguments;
 use super::facts::{self, KeyUse};
 use crate::command::spec::{Class, Flags, KeySpec, Spec};
 use crate::resp::Reply;
@@ -179,7 +180,7 @@ fn searches(spec: &Spec) -> Vec<(KeyUse, Search)> {
     searches
 }
 
-fn words(reply: &mut Reply, words: &[&str]) {
+pub(super) fn words(reply: &mut Reply, words: &[&str]) {
     reply.set(words.len());
     for word in words {
         reply.simple(word);
@@ -196,10 +197,16 @@ pub fn docs(reply: &mut Reply, spec: &Spec) {
     ];
     let told = || fields.iter().filter(|(_, text)| !text.is_empty());
     let has_subcommands = !spec.subcommands.is_empty();
-    reply.map(told().count() + usize::from(has_subcommands));
+    let arguments = arguments::of(spec.name);
+    let has_arguments = !arguments.is_empty();
+    reply.map(told().count() + usize::from(has_subcommands) + usize::from(has_arguments));
     for (name, text) in told() {
         reply.bulk(name.as_bytes());
         reply.bulk(text.as_bytes());
+    }
+    if has_arguments {
+        reply.bulk(b"arguments");
+        arguments::tell(reply, &arguments);
     }
     if has_subcommands {
         reply.bulk(b"subcommands");

@@ -69,7 +69,7 @@ fn own_categories(name: &str) -> &'static [&'static str] {
         "lastsave" | "role" => &["admin", "dangerous"],
         "info" | "keys" | "restore" => &["dangerous"],
         "dbsize" => &["keyspace"],
-        "wait" => &["connection"],
+        "wait" | "asking" | "readonly" | "readwrite" => &["connection"],
         _ if name == "command" || name.starts_with("command|") => &["connection"],
         _ => &[],
     }

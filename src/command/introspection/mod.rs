@@ -2,8 +2,10 @@
 //!
 //! [`describe`] writes the entries, [`facts`] holds what only COMMAND tells. Commands come in the order of the table.
 
+mod arguments;
 mod describe;
 mod facts;
+mod syntax;
 #[cfg(test)]
 mod tests;
 

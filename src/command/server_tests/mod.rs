@@ -5,6 +5,7 @@ mod expiry;
 mod info;
 mod latency;
 mod monitors;
+mod offsets;
 mod settings;
 mod shutdown;
 mod slow;

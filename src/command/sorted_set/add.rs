@@ -140,7 +140,11 @@ fn add(ctx: &mut DataCtx<'_>, args: Args<'_>, incr: bool) -> Run {
     let mut last = None;
     for (index, score) in scores.into_iter().enumerate() {
         let member = pairs.at(index * 2 + 1);
-        last = match add_one(store, &mut zset, options, member, score)? {
+        let outcome = add_one(store, &mut zset, options, member, score);
+        zset.want_if_cold(&outcome, store, || {
+            pairs.from(index * 2 + 2).iter().skip(1).step_by(2)
+        });
+        last = match outcome? {
             Outcome::Added(score) => {
                 added += 1;
                 Some(score)

@@ -55,9 +55,13 @@ fn zmscore(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
     let mut zset = Zset::open_to_read(&mut ctx.store, args.at(1))?;
     let members = args.from(2);
     ctx.reply.array(members.len());
-    for member in members.iter() {
+    for (at, member) in members.iter().enumerate() {
         let score = match &mut zset {
-            Some(zset) => zset.score(&mut ctx.store, member)?,
+            Some(zset) => {
+                let score = zset.score(&mut ctx.store, member);
+                zset.want_if_cold(&score, &mut ctx.store, || members.from(at + 1).iter());
+                score?
+            }
             None => None,
         };
         reply_score(ctx, score);

@@ -24,8 +24,10 @@ fn zrem(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
     let store = &mut ctx.store;
     let mut removed = 0;
     if let Some(mut zset) = Zset::open(store, args.at(1))? {
-        for member in args.from(2).iter() {
-            if let Some(score) = zset.score(store, member)? {
+        for (at, member) in args.from(2).iter().enumerate() {
+            let score = zset.score(store, member);
+            zset.want_if_cold(&score, store, || args.from(at + 3).iter());
+            if let Some(score) = score? {
                 zset.remove(store, member, score);
                 removed += 1;
                 if zset.is_empty() {

@@ -4,7 +4,7 @@ use super::{Facts, Fields};
 use crate::client::waiting::Reason;
 use crate::pause::{Purpose, Scope, Until};
 
-/// What a client waits for and counts as blocked by. A count of keys is not among them: it is INFO itself that waits for it.
+/// What a client waits for and counts as blocked by. [`Reason::is_blocked_to_the_eye`] says why cold reads are not among them. A count of keys is not among them: it is INFO itself that waits for it.
 const BLOCKING: [Reason; 5] = [
     Reason::Paused,
     Reason::Keys,
@@ -26,6 +26,7 @@ pub(super) fn clients(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     fields.add("client_recent_max_input_buffer", input_bytes);
     fields.add("client_recent_max_output_buffer", output_bytes);
     fields.add("blocked_clients", blocked);
+    fields.add("cold_read_clients", node.waiting.count(Reason::ColdRead));
     fields.add("tracking_clients", 0);
     fields.add("clients_in_timeout_table", node.waiting.with_deadline());
     paused(facts, fields);

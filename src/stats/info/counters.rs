@@ -87,6 +87,13 @@ pub(super) fn stats(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     );
     fields.add("total_commits", stats.commits);
     fields.add("total_paused_commands", stats.paused_commands);
+    let reads = &facts.node.cold_reads;
+    fields.add("cold_reads_pending", reads.pending());
+    fields.add("cold_read_bytes", reads.room.bytes());
+    fields.add("total_cold_commands", stats.cold.commands);
+    fields.add("total_cold_waits", stats.cold.rounds);
+    fields.add("total_cold_keys_read", stats.cold.reads);
+    fields.add("total_cold_commands_read_directly", stats.cold.direct);
 }
 
 pub(super) fn keyspace(facts: &Facts<'_>, fields: &mut Fields<'_>) {

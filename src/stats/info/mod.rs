@@ -13,6 +13,7 @@ use std::fmt::{Display, Write};
 
 use crate::node::Node;
 use crate::storage::counting::KeyCounts;
+use crate::storage::seq::Seq;
 
 /// One section: its heading, the names it is asked for by, and who writes its fields.
 struct Section {
@@ -26,6 +27,8 @@ struct Section {
 /// What the sections are written from.
 pub struct Facts<'a> {
     pub node: &'a Node,
+    /// The sequence number of a state that holds everything executed so far, for the sections that [`Selection::needs_seq`].
+    pub seq: Seq,
     /// The counts of keys, for the sections that [`Selection::needs_key_counts`].
     pub key_counts: Option<&'a KeyCounts>,
 }
@@ -78,7 +81,7 @@ const SECTIONS: &[Section] = &[
     ),
     section("Stats", &["stats"], true, counters::stats),
     section(
-        "Replication",
+        REPLICATION,
         &["replication"],
         true,
         replication::replication,
@@ -104,6 +107,7 @@ const SECTIONS: &[Section] = &[
 ];
 
 const KEYSPACE: &str = "Keyspace";
+const REPLICATION: &str = "Replication";
 
 /// Which sections are asked for, a bit each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -147,6 +151,12 @@ impl Selection {
     /// Whether a section of it shows how many keys there are.
     pub fn needs_key_counts(self) -> bool {
         self.sections().any(|section| section.heading == KEYSPACE)
+    }
+
+    /// Whether a section of it shows how far the sequence is.
+    pub fn needs_seq(self) -> bool {
+        self.sections()
+            .any(|section| section.heading == REPLICATION)
     }
 }
 

@@ -1,23 +1,41 @@
-//! INFO replication, of a primary without replicas. Nothing here waits for anything: it is what a controller polls.
+//! INFO replication: Redis 7.0's fields, and those of Kvrocks that its controller reads. The offset is that of everything executed
+//! before the command, whose reply leaves when it is committed; a commit that RocksDB holds up is not waited for: controllers
+//! poll this.
 
 use super::{Facts, Fields};
-use crate::node::Role;
+use crate::node::replication::Followed;
+use crate::node::{Node, Role};
+use crate::replication::handshake::LinkState;
 
 pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     let node = facts.node;
-    let last = node.last_seq.get();
+    let replication = &node.replication;
+    let last = facts.seq.get();
     let role = match node.role {
         Role::Primary => "master",
-        Role::Replica => "slave",
+        Role::Promoting | Role::Replica => "slave",
     };
     fields.add("role", role);
-    fields.add("connected_slaves", 0);
+    if let Some(followed) = &replication.followed {
+        followed_primary(node, followed, last, fields);
+    }
+    let rows = replication.progress.rows(node.now());
+    fields.add("connected_slaves", rows.len());
+    if node.config.min_replicas_to_write != 0 {
+        let lag_max = u64::from(node.config.min_replicas_max_lag_s);
+        let good = replication.progress.good_count(lag_max, node.now());
+        fields.add("min_slaves_good_slaves", good);
+    }
+    for (number, row) in rows.iter().enumerate() {
+        fields.add(&format!("slave{number}"), row);
+    }
     fields.add("master_failover_state", "no-failover");
-    fields.add("master_replid", long_id(&node.replication_id));
-    fields.add("master_replid2", "0".repeat(LONG_ID_DIGITS));
-    // The last committed update: the offset of a Redis replication stream in tools' eyes.
+    let history = &replication.history;
+    fields.add("master_replid", history.master_replid());
+    fields.add("master_replid2", history.master_replid2());
+    // The last update executed: the offset of a Redis replication stream in tools' eyes.
     fields.add("master_repl_offset", last);
-    fields.add("second_repl_offset", -1);
+    fields.add("second_repl_offset", history.second_repl_offset());
     // The write-ahead log serves instead of a backlog in memory.
     fields.zeros(&[
         "repl_backlog_active",
@@ -27,27 +45,35 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     ]);
     // As Kvrocks names it: its controller picks the candidate with the highest one.
     fields.add("sequence", last);
-    fields.add("replication_id", &node.replication_id);
+    let id = history.current();
+    fields.add("replication_id", id.as_ref().map_or("", |id| id.as_str()));
 }
 
-/// Digits of a replication id as Redis shows it.
-const LONG_ID_DIGITS: usize = 40;
-
-/// The id of a history in the form that Redis's tools expect: the codes of its 16 characters in hexadecimal, zeros behind them.
-fn long_id(id: &str) -> String {
-    let digits: String = id.bytes().map(|byte| format!("{byte:02x}")).collect();
-    format!("{digits:0<LONG_ID_DIGITS$}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_id_has_forty_digits_and_keeps_what_it_is_made_of() {
-        assert_eq!(
-            long_id("ABCDEFGHI0123456"),
-            "41424344454647484930313233343536".to_owned() + "00000000"
-        );
+fn followed_primary(node: &Node, followed: &Followed, last: u64, fields: &mut Fields<'_>) {
+    let is_up = followed.is_up();
+    fields.add("master_host", &followed.host);
+    fields.add("master_port", followed.port);
+    fields.add("master_link_status", if is_up { "up" } else { "down" });
+    let silence_s = if is_up {
+        (followed.silence_ms / 1000) as i64
+    } else {
+        -1
+    };
+    fields.add("master_last_io_seconds_ago", silence_s);
+    let copies = followed.state() == LinkState::Sync;
+    fields.add("master_sync_in_progress", u8::from(copies));
+    fields.add("slave_read_repl_offset", last);
+    fields.add("slave_repl_offset", last);
+    if !is_up {
+        let down_s = followed
+            .down_since
+            .map_or(-1, |since| (node.now().since(since) / 1000) as i64);
+        fields.add("master_link_down_since_seconds", down_s);
     }
+    if let Some(problem) = &followed.problem {
+        fields.add("master_link_problem", problem);
+    }
+    fields.add("slave_priority", node.config.replica_priority);
+    fields.add("slave_read_only", 1);
+    fields.add("replica_announced", u8::from(node.config.replica_announced));
 }

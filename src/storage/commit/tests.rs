@@ -119,6 +119,7 @@ impl Bench {
         self.next_id += 1;
         self.committer.submit(Group {
             id,
+            first: Seq::ZERO,
             record: record.to_vec().into(),
             count: record.len() as u32,
         })
@@ -200,6 +201,7 @@ fn a_group_of_many_updates_goes_through_the_flusher() {
     let mut bench = Bench::new(WalSync::No);
     let many = |id, count| Group {
         id: GroupId(id),
+        first: Seq::ZERO,
         record: b"a".to_vec().into(),
         count,
     };

@@ -45,10 +45,10 @@ pub fn read_fields(
         return Ok(());
     };
     let mut elements = store.elements(key, &header);
-    for field in fields.iter() {
-        store
-            .view
-            .read(Cf::Default, elements.key(field), &mut each)?;
+    for (at, field) in fields.iter().enumerate() {
+        let read = store.view.read(Cf::Default, elements.key(field), &mut each);
+        elements.want_if_cold(&read, store, || fields.from(at + 1).iter());
+        read?;
     }
     Ok(())
 }
@@ -119,10 +119,13 @@ pub fn set(store: &mut Store<'_>, key: &[u8], pairs: Args<'_>) -> Run<u64> {
             // Nothing to look up under a fresh version, but a field may be given twice.
             (!is_single && !given.insert(field), false)
         } else {
-            store.view.read(Cf::Default, entry, |old| {
+            let read = store.view.read(Cf::Default, entry, |old| {
                 (old.is_some(), old == Some(value))
-            })?
+            });
+            elements.want_if_cold(&read, store, || pairs.from(at + 2).iter().step_by(2));
+            read?
         };
+        let entry = elements.key(field);
         if !is_same {
             store.view.put(Cf::Default, entry, value);
         }

@@ -262,15 +262,19 @@ pub fn delete<'n>(
     key: &[u8],
     mut meta: Meta,
     log_data: &[u8],
-    names: impl ExactSizeIterator<Item = &'n [u8]>,
+    mut names: impl ExactSizeIterator<Item = &'n [u8]>,
 ) -> Run<Removed> {
     let mut elements = store.elements(key, &meta.header);
     let is_single = names.len() == 1;
     let mut given = HashSet::new();
     let mut found = Vec::with_capacity(names.len());
-    for name in names {
-        let is_first = is_single || given.insert(name);
-        if is_first && store.view.contains(Cf::Default, elements.key(name))? {
+    while let Some(name) = names.next() {
+        if !is_single && !given.insert(name) {
+            continue;
+        }
+        let contains = store.view.contains(Cf::Default, elements.key(name));
+        elements.want_if_cold(&contains, store, || names.by_ref());
+        if contains? {
             found.push(name);
         }
     }

@@ -41,8 +41,10 @@ pub fn contains_each(
         return Ok(());
     };
     let mut elements = store.elements(key, &header);
-    for member in asked.iter() {
-        each(store.view.contains(Cf::Default, elements.key(member))?);
+    for (at, member) in asked.iter().enumerate() {
+        let found = store.view.contains(Cf::Default, elements.key(member));
+        elements.want_if_cold(&found, store, || asked.from(at + 1).iter());
+        each(found?);
     }
     Ok(())
 }
@@ -59,10 +61,17 @@ pub fn add(store: &mut Store<'_>, key: &[u8], new_members: Args<'_>) -> Run<u64>
     let is_single = new_members.len() == 1;
     let mut given = HashSet::new();
     let mut absent = Vec::with_capacity(new_members.len());
-    for member in new_members.iter() {
+    for (at, member) in new_members.iter().enumerate() {
         let is_first = is_single || given.insert(member);
         // Nothing to look up under a fresh version.
-        if is_first && (is_new || !store.view.contains(Cf::Default, elements.key(member))?) {
+        let is_there = if !is_first || is_new {
+            !is_first
+        } else {
+            let found = store.view.contains(Cf::Default, elements.key(member));
+            elements.want_if_cold(&found, store, || new_members.from(at + 1).iter());
+            found?
+        };
+        if !is_there {
             absent.push(member);
         }
     }

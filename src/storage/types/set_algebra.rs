@@ -6,6 +6,7 @@
 use super::members;
 use super::set::{self, Member};
 use crate::command::halt::Run;
+use crate::storage::cf::Cf;
 use crate::storage::metadata::Header;
 use crate::storage::store::Store;
 
@@ -135,8 +136,14 @@ fn narrow(
     }
     let mut kept = Vec::new();
     if (candidates.len() as u64).saturating_mul(READ_IN_ENTRIES) < other.header.size {
-        for member in candidates {
-            if set::contains(store, other.key, &other.header, &member)? == keep_common {
+        let mut elements = store.elements(other.key, &other.header);
+        let mut candidates = candidates.into_iter();
+        while let Some(member) = candidates.next() {
+            let contains = store.view.contains(Cf::Default, elements.key(&member));
+            elements.want_if_cold(&contains, store, || {
+                candidates.as_slice().iter().map(|member| &member[..])
+            });
+            if contains? == keep_common {
                 kept.push(member);
             }
         }

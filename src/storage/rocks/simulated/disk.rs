@@ -170,10 +170,13 @@ impl Disk {
     pub(super) fn append(&self, record: &[u8], count: u32) {
         let mut state = self.state();
         let first = state.log.last().map_or(0, Logged::last) + 1;
+        let mut bytes = record.to_vec();
+        // The engine writes the number that it gives into the record.
+        bytes[..8].copy_from_slice(&first.to_le_bytes());
         state.log.push(Logged {
             first,
             count,
-            bytes: record.into(),
+            bytes: bytes.into(),
         });
     }
 

@@ -105,9 +105,14 @@ impl Source {
         found: impl Fn(&mut Candidate, f64),
     ) -> Run {
         if candidates.len() as u64 * LOOKUP_FACTOR < self.len {
-            for candidate in candidates {
-                if let Some(score) = self.find(store, &candidate.member)? {
-                    found(candidate, score);
+            for at in 0..candidates.len() {
+                let score = self.find(store, &candidates[at].member);
+                if let Some(elements) = &mut self.elements {
+                    let others = candidates[at + 1..].iter();
+                    elements.want_if_cold(&score, store, || others.map(|other| &other.member[..]));
+                }
+                if let Some(score) = score? {
+                    found(&mut candidates[at], score);
                 }
             }
             return Ok(());

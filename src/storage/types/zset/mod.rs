@@ -102,9 +102,25 @@ impl<'k> Zset<'k> {
     /// The score of `member`.
     pub fn score(&mut self, store: &mut Store<'_>, member: &[u8]) -> Run<Option<f64>> {
         let entry = self.elements.key(member);
+        // Under a fresh version stands only what this command has put there.
+        if self.saved_size == 0 {
+            return store
+                .view
+                .read_own(Cf::Default, entry, |value| value.map(decode).transpose());
+        }
         store
             .view
             .read(Cf::Default, entry, |value| value.map(decode).transpose())?
+    }
+
+    /// After a look-up of a member: the others that come next, to be asked for with it if it was not in memory.
+    pub fn want_if_cold<'m, T, I: IntoIterator<Item = &'m [u8]>>(
+        &mut self,
+        looked_up: &Run<T>,
+        store: &mut Store<'_>,
+        others: impl FnOnce() -> I,
+    ) {
+        self.elements.want_if_cold(looked_up, store, others);
     }
 
     /// Adds `member`, which must not be there.

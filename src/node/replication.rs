@@ -1,0 +1,257 @@
+//! What the loop knows of replication: the history, the replicas, the primary that is followed, and a change of role under way.
+//!
+//! Commands read and ask here; the server drives links, threads and the state file, and says here how far things are.
+
+use std::collections::VecDeque;
+
+use super::{Node, Request, Role};
+use crate::client::waiting::Reason;
+use crate::client::{ClientKey, Flag};
+use crate::clock::MonoMs;
+use crate::command::dispatch;
+use crate::error::ReplyError;
+use crate::replication::follower::Shown;
+use crate::replication::handshake::LinkState;
+use crate::replication::history::History;
+use crate::replication::progress::Progress;
+use crate::storage::cf::Cf;
+use crate::storage::commit::GroupId;
+use crate::storage::keys::db_of_namespace;
+use crate::storage::received::{Family, Op, ReceivedBatch};
+use crate::storage::seq::Seq;
+
+/// What a node is to become.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Goal {
+    /// It accepts writes.
+    Primary,
+    /// It follows another node.
+    Replica { host: String, port: u16 },
+}
+
+/// The primary that this node follows.
+#[derive(Clone, Debug)]
+pub struct Followed {
+    pub host: String,
+    pub port: u16,
+    /// What the link says of itself; `None` while it has said nothing.
+    pub shown: Option<Shown>,
+    /// What is the matter with the link, in words; `None` while it flows.
+    pub problem: Option<String>,
+    /// The run ids of the primary and of those above it, if they are known.
+    pub path: Vec<String>,
+    /// Since when there is no stream.
+    pub down_since: Option<MonoMs>,
+    /// Milliseconds since something came from it, as of the last look.
+    pub silence_ms: u64,
+    /// A copy of its data is being put in the place of ours.
+    pub is_swapping: bool,
+}
+
+impl Followed {
+    /// One whose link is not up yet.
+    pub fn new(host: String, port: u16, now: MonoMs) -> Followed {
+        Followed {
+            host,
+            port,
+            shown: None,
+            problem: None,
+            path: Vec::new(),
+            down_since: Some(now),
+            silence_ms: 0,
+            is_swapping: false,
+        }
+    }
+
+    /// Whether the stream flows.
+    pub fn is_up(&self) -> bool {
+        self.state() == LinkState::Connected
+    }
+
+    /// The state of the link.
+    pub fn state(&self) -> LinkState {
+        self.shown.map_or(LinkState::Connect, |shown| shown.state)
+    }
+}
+
+/// A change of role that was asked for and is not durable yet.
+#[derive(Clone, Debug)]
+pub struct RoleChange {
+    pub goal: Goal,
+    /// Replies that wait until it is durable depend on this.
+    pub barrier: GroupId,
+}
+
+/// The loop's side of replication.
+#[derive(Debug, Default)]
+pub struct Replication {
+    /// Ids and what they name.
+    pub history: History,
+    /// The replicas.
+    pub progress: Progress,
+    /// The primary that is followed; `None` on a primary.
+    pub followed: Option<Followed>,
+    /// The change of role under way.
+    pub change: Option<RoleChange>,
+    /// Somebody waits for acknowledgements and wants them asked for.
+    pub wants_acks: bool,
+    /// The last update of each group that was committed lately, in order.
+    group_ends: VecDeque<(GroupId, Seq)>,
+    /// Full copies given out, PSYNCs accepted, PSYNCs refused: INFO's `sync_*`.
+    pub full_syncs: u64,
+    pub partial_syncs: u64,
+    pub refused_syncs: u64,
+}
+
+/// Groups whose last update is remembered.
+const GROUP_ENDS_MAX: usize = 4096;
+
+impl Replication {
+    /// Every group up to this one is committed, the last update of it being `seq`.
+    pub fn note_committed(&mut self, group: GroupId, seq: Seq) {
+        if self.group_ends.len() == GROUP_ENDS_MAX {
+            self.group_ends.pop_front();
+        }
+        self.group_ends.push_back((group, seq));
+    }
+
+    /// An update at or behind the last one of a committed group; of groups of long ago a later one is named.
+    pub fn end_of(&self, group: GroupId) -> Option<Seq> {
+        let at = self.group_ends.partition_point(|(id, _)| *id < group);
+        self.group_ends.get(at).map(|(_, seq)| *seq)
+    }
+}
+
+impl Node {
+    /// How many replicas have acknowledged the last write of `client`; `None` while it is not committed.
+    pub fn acknowledged_count(&self, client: ClientKey) -> Option<usize> {
+        let last_write = self.clients.get(client)?.last_write;
+        let seq = if last_write == GroupId(0) {
+            Seq::ZERO
+        } else if last_write > self.view.committed_group() {
+            return None;
+        } else {
+            self.replication.end_of(last_write).unwrap_or(self.last_seq)
+        };
+        Some(self.replication.progress.acked_count(seq))
+    }
+
+    /// Begins to become something else. The gate closes for writes at once; the rest follows. The reply of the command that asks
+    /// leaves when the new role is on disk.
+    pub fn change_role(&mut self, goal: Goal) {
+        let now = self.now();
+        let barrier = match &self.replication.change {
+            Some(change) => change.barrier,
+            None => self.view.barrier(),
+        };
+        self.view.depend_on(barrier);
+        match &goal {
+            Goal::Primary => {
+                self.role = Role::Promoting;
+                self.replication.followed = None;
+            }
+            Goal::Replica { host, port } => {
+                let was_primary = self.role == Role::Primary;
+                self.role = Role::Replica;
+                self.replication.followed = Some(Followed::new(host.clone(), *port, now));
+                self.replication.history.end_term();
+                if was_primary {
+                    self.unblock_key_waiters();
+                }
+                self.waiting.release(Reason::Paused);
+                self.waiting.release(Reason::Role);
+            }
+        }
+        self.replication.change = Some(RoleChange { goal, barrier });
+        self.requests.push(Request::RoleChanged);
+    }
+
+    /// Clients that wait for keys wait in vain on a replica. Source: Redis 7.0 `disconnectAllBlockedClients`.
+    fn unblock_key_waiters(&mut self) {
+        const UNBLOCKED: ReplyError = ReplyError::fixed(
+            "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+        );
+        for client in self.waiting.clients(Reason::Keys) {
+            dispatch::unblock_with_error(self, client, &UNBLOCKED);
+            self.close_after_reply(client);
+        }
+    }
+
+    /// Whether a Sentinel is connected.
+    pub fn has_sentinel(&self) -> bool {
+        self.clients
+            .iter()
+            .any(|client| client.has(Flag::Sentinel) && !client.has(Flag::CloseNow))
+    }
+
+    /// What a batch of the primary sets off for this node's clients: WATCH, and those who wait for keys.
+    pub fn note_received(&mut self, batch: &ReceivedBatch) {
+        if self.watches.is_empty() && !self.waiting.has_key_waits() {
+            return;
+        }
+        let mut touched = Vec::new();
+        let mut all = false;
+        for op in batch.ops() {
+            let (family, key) = match op {
+                Op::Put { family, key, .. } | Op::Delete { family, key } => (family, key),
+                Op::DeleteRange { .. } => {
+                    all = true;
+                    break;
+                }
+                Op::LogData(_) => continue,
+            };
+            let user_key = match family {
+                Family::Known(Cf::Metadata) => self.codec.split_metadata_key(key),
+                Family::Known(Cf::Default | Cf::ZsetScore | Cf::Stream) => {
+                    self.codec.split_subkey(key)
+                }
+                _ => None,
+            };
+            if let Some(parts) = user_key
+                && let Some(db) = db_of_namespace(parts.namespace)
+            {
+                touched.push((db, Box::<[u8]>::from(parts.user_key)));
+            }
+        }
+        if all {
+            self.dirty_all_watches();
+            return;
+        }
+        touched.dedup();
+        self.changes.keys.extend(touched);
+        let group = self.view.newest_group();
+        self.apply_changes(group);
+    }
+
+    /// Those who follow this node by streams and acknowledge.
+    pub fn wake_acks(&mut self) {
+        if self.waiting.count(Reason::Acks) > 0 {
+            self.waiting.release(Reason::Acks);
+        }
+    }
+}
+
+/// Options that a connection has given with `replconf`, for the PSYNC that follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LinkOptions {
+    pub port: u16,
+    pub ip: Option<String>,
+    /// Run id of a Stillpoint.
+    pub run_id: Option<String>,
+}
+
+/// A replica's request that leaves the loop with its socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkRequest {
+    /// The files of a checkpoint.
+    FetchMeta,
+    /// The contents of these.
+    FetchFile { names: Vec<u8> },
+}
+
+/// Who asks for a full copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shipping {
+    pub client: ClientKey,
+    pub request: LinkRequest,
+}

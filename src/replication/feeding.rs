@@ -1,0 +1,533 @@
+//! What is sent to each replica, and when: the primary's side of its links. Pure: commits, received bytes and a time in; bytes
+//! and requests for older records out.
+//!
+//! Every link reads the same [`Ring`] of what was committed lately, each at its own place, so a slow replica costs its
+//! place and one buffer of bounded size. Who falls out of the ring is fed from the WAL, piece by piece, until the ring holds
+//! what comes next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::{Bytes, BytesMut};
+
+use super::frames::{AckReader, Frame, push_record_line};
+use super::progress::ReplicaId;
+use super::ring::{Committed, Cursor, Found, Ring};
+use crate::clock::MonoMs;
+use crate::limits::LINK_OUTPUT_BYTES_MAX;
+use crate::storage::replication_id::ReplicationId;
+use crate::storage::seq::Seq;
+
+/// Milliseconds of silence after which a link is sent a keep-alive. Kvrocks sends one after 2 s of idleness.
+const PING_INTERVAL_MS: u64 = 1000;
+
+/// What the feeder lets the loop see of a link at any time, without a message.
+#[derive(Debug, Default)]
+pub struct Gauge {
+    sent: AtomicU64,
+    queued_bytes: AtomicU64,
+    /// Zero: never.
+    acknowledged: AtomicU64,
+    /// Acknowledgements that came, news or not.
+    acknowledgements: AtomicU64,
+    is_online: AtomicBool,
+}
+
+impl Gauge {
+    /// Everything up to here was given to the link.
+    pub fn sent(&self) -> Seq {
+        Seq::new(self.sent.load(Ordering::Acquire))
+    }
+
+    /// Bytes of it that its socket has not taken yet.
+    pub fn queued_bytes(&self) -> u64 {
+        self.queued_bytes.load(Ordering::Acquire)
+    }
+
+    /// The last update that the replica has said it has applied on this link, if it has said anything.
+    pub fn acknowledged(&self) -> Option<Seq> {
+        let seq = self.acknowledged.load(Ordering::Acquire);
+        (self.acknowledgements() != 0).then_some(Seq::new(seq))
+    }
+
+    /// How many acknowledgements have come, news or not.
+    pub fn acknowledgements(&self) -> u64 {
+        self.acknowledgements.load(Ordering::Acquire)
+    }
+
+    /// Whether it is sent what is committed, and not what the WAL has.
+    pub fn is_online(&self) -> bool {
+        self.is_online.load(Ordering::Acquire)
+    }
+}
+
+/// A replica that has been accepted from `next` on.
+#[derive(Debug)]
+pub struct Attachment {
+    pub id: ReplicaId,
+    /// The first update that it lacks.
+    pub next: Seq,
+    /// It understands what Stillpoints say beyond Kvrocks's protocol.
+    pub has_extras: bool,
+    pub gauge: Arc<Gauge>,
+}
+
+/// Where a link's next bytes come from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Source {
+    /// To be found out.
+    Unknown,
+    /// The ring, from here on.
+    Ring(Cursor),
+    /// The WAL, a piece of which is being read.
+    Wal,
+    /// The WAL, which has shown nothing new: asked again at the next tick.
+    WalLater,
+}
+
+struct Link {
+    /// The first update that is not framed yet.
+    next: Seq,
+    source: Source,
+    has_extras: bool,
+    /// It has acknowledged on this link: it knows what a request for an acknowledgement is.
+    has_acknowledged: bool,
+    gauge: Arc<Gauge>,
+    /// Framed bytes, of which the first `left_bytes` have left.
+    out: Vec<u8>,
+    left_bytes: usize,
+    arrived: BytesMut,
+    reader: AckReader,
+    last_sent: MonoMs,
+    last_heard: MonoMs,
+}
+
+/// What a link needs after it was filled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fill {
+    /// There are bytes to send, or nothing to do.
+    Filled,
+    /// Read the WAL from here on and bring it with [`Feeding::piece`].
+    NeedsWal { from: Seq },
+}
+
+/// Everything about links that is not a socket.
+pub struct Feeding {
+    ring: Ring,
+    links: BTreeMap<ReplicaId, Link>,
+}
+
+impl Feeding {
+    /// Without links, behind `last`, the last committed update; keeps at most `ring_bytes_max` of records.
+    pub fn new(last: Seq, ring_bytes_max: usize) -> Feeding {
+        Feeding {
+            ring: Ring::new(last, ring_bytes_max),
+            links: BTreeMap::new(),
+        }
+    }
+
+    /// What was committed up to `last` was not told, or is not true any more: the database was replaced.
+    pub fn restart(&mut self, last: Seq) {
+        self.ring.restart(last);
+        for link in self.links.values_mut() {
+            link.source = Source::Unknown;
+        }
+    }
+
+    /// A record was committed; in order, without gaps.
+    pub fn committed(&mut self, record: Committed) {
+        self.ring.push(record);
+    }
+
+    /// The last committed update.
+    pub fn last(&self) -> Seq {
+        Seq::new(self.ring.next_seq().get() - 1)
+    }
+
+    /// Takes a link in.
+    pub fn attach(&mut self, attachment: Attachment, now: MonoMs) {
+        let Attachment {
+            id,
+            next,
+            has_extras,
+            gauge,
+        } = attachment;
+        let link = Link {
+            next,
+            source: Source::Unknown,
+            has_extras,
+            has_acknowledged: false,
+            gauge,
+            out: Vec::new(),
+            left_bytes: 0,
+            arrived: BytesMut::new(),
+            reader: AckReader::default(),
+            last_sent: now,
+            last_heard: now,
+        };
+        link.show();
+        self.links.insert(id, link);
+    }
+
+    /// Lets a link go.
+    pub fn detach(&mut self, id: ReplicaId) {
+        self.links.remove(&id);
+    }
+
+    /// The links.
+    pub fn ids(&self) -> Vec<ReplicaId> {
+        self.links.keys().copied().collect()
+    }
+
+    /// Frames what the link lacks, up to a bound.
+    pub fn fill(&mut self, id: ReplicaId) -> Fill {
+        let Some(link) = self.links.get_mut(&id) else {
+            return Fill::Filled;
+        };
+        while link.pending_bytes() < LINK_OUTPUT_BYTES_MAX {
+            let cursor = match link.source {
+                Source::Wal | Source::WalLater => break,
+                Source::Ring(cursor) => cursor,
+                Source::Unknown => match self.ring.find(link.next) {
+                    Found::At(cursor) => cursor,
+                    Found::InWal | Found::Nowhere => return link.ask_wal(),
+                },
+            };
+            match self.ring.get(cursor) {
+                Err(_) => return link.ask_wal(),
+                Ok(None) => {
+                    link.source = Source::Ring(cursor);
+                    link.gauge.is_online.store(true, Ordering::Release);
+                    break;
+                }
+                Ok(Some(record)) => {
+                    link.push_record(record);
+                    link.source = Source::Ring(cursor.next());
+                }
+            }
+        }
+        link.show();
+        Fill::Filled
+    }
+
+    /// A piece of the WAL for a link that had asked for it: whole records in order, from where it stands. An empty piece means
+    /// that the WAL shows nothing more yet.
+    pub fn piece(&mut self, id: ReplicaId, records: &[Committed]) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        let before = link.next;
+        for record in records {
+            // One without updates has the number of the next one, and may come again.
+            if record.first == link.next {
+                link.push_record(record);
+            }
+        }
+        link.source = if link.next > before {
+            Source::Unknown
+        } else {
+            Source::WalLater
+        };
+        link.show();
+    }
+
+    /// The bytes that the link is to be sent now.
+    pub fn sendable(&self, id: ReplicaId) -> &[u8] {
+        self.links
+            .get(&id)
+            .map_or(&[], |link| &link.out[link.left_bytes..])
+    }
+
+    /// So many of them have left.
+    pub fn sent(&mut self, id: ReplicaId, bytes: usize, now: MonoMs) {
+        let Some(link) = self.links.get_mut(&id) else {
+            return;
+        };
+        link.left_bytes += bytes;
+        link.last_sent = now;
+        if link.left_bytes == link.out.len() {
+            link.out.clear();
+            link.left_bytes = 0;
+        }
+        link.show();
+    }
+
+    /// Bytes from the replica. Gives what it has newly acknowledged; an error ends the link.
+    pub fn received(
+        &mut self,
+        id: ReplicaId,
+        bytes: &[u8],
+        now: MonoMs,
+    ) -> Result<Option<Seq>, String> {
+        let Some(link) = self.links.get_mut(&id) else {
+            return Ok(None);
+        };
+        link.last_heard = now;
+        link.arrived.extend_from_slice(bytes);
+        let acknowledged = link.reader.take(&mut link.arrived);
+        let Some(seq) = acknowledged.map_err(|fault| fault.to_string())? else {
+            return Ok(None);
+        };
+        if seq >= link.next {
+            let last = link.next.get().saturating_sub(1);
+            return Err(format!("it acknowledges {seq}, but was sent {last}"));
+        }
+        let is_first = !std::mem::replace(&mut link.has_acknowledged, true);
+        let gauge = &link.gauge;
+        let before = gauge.acknowledged.fetch_max(seq.get(), Ordering::AcqRel);
+        gauge.acknowledgements.fetch_add(1, Ordering::AcqRel);
+        Ok((is_first || seq.get() > before).then_some(seq))
+    }
+
+    /// Asks every replica that understands it for an acknowledgement now.
+    pub fn ask_for_acks(&mut self) {
+        for link in self.links.values_mut() {
+            if link.has_extras || link.has_acknowledged {
+                link.push(&Frame::GetAck);
+            }
+        }
+    }
+
+    /// A message that travels beside the batches, to those who know what it is.
+    pub fn message(&mut self, channel: &Bytes, payload: &Bytes) {
+        for link in self.links.values_mut().filter(|link| link.has_extras) {
+            // Late messages are worth nothing: a replica that does not keep up misses them, as a slow subscriber does.
+            if link.pending_bytes() < LINK_OUTPUT_BYTES_MAX {
+                link.push(&Frame::Message {
+                    channel: channel.clone(),
+                    payload: payload.clone(),
+                });
+            }
+        }
+    }
+
+    /// Tells Stillpoints under which id is written from now on.
+    pub fn tell_history(&mut self, id: Option<ReplicationId>) {
+        let last = self.last();
+        for link in self.links.values_mut().filter(|link| link.has_extras) {
+            link.push(&Frame::Status { last, id });
+        }
+    }
+
+    /// Keep-alives for silent links; gives those whose replica has said nothing, or taken nothing, for `timeout_ms`.
+    pub fn tick(
+        &mut self,
+        now: MonoMs,
+        timeout_ms: u64,
+        id: Option<ReplicationId>,
+    ) -> Vec<ReplicaId> {
+        let last = self.last();
+        let mut silent = Vec::new();
+        for (replica, link) in &mut self.links {
+            if link.source == Source::WalLater {
+                link.source = Source::Unknown;
+            }
+            if link.out.is_empty() && now.since(link.last_sent) >= PING_INTERVAL_MS {
+                link.last_sent = now;
+                if link.has_extras {
+                    link.push(&Frame::Status { last, id });
+                } else {
+                    link.push(&Frame::Ping);
+                }
+            }
+            let is_stuck = !link.out.is_empty() && now.since(link.last_sent) > timeout_ms;
+            let is_silent = link.has_extras && now.since(link.last_heard) > timeout_ms;
+            if is_stuck || is_silent {
+                silent.push(*replica);
+            }
+        }
+        silent
+    }
+}
+
+impl Link {
+    fn pending_bytes(&self) -> usize {
+        self.out.len() - self.left_bytes
+    }
+
+    fn ask_wal(&mut self) -> Fill {
+        self.source = Source::Wal;
+        self.gauge.is_online.store(false, Ordering::Release);
+        Fill::NeedsWal { from: self.next }
+    }
+
+    fn push_record(&mut self, record: &Committed) {
+        push_record_line(record.bytes.len(), &mut self.out);
+        self.out.extend_from_slice(&record.bytes);
+        self.out.extend_from_slice(b"\r\n");
+        self.next = record.end();
+    }
+
+    fn push(&mut self, frame: &Frame) {
+        frame.encode(&mut self.out);
+    }
+
+    /// Lets the loop see where the link stands.
+    fn show(&self) {
+        let last = self.next.get().saturating_sub(1);
+        let queued = self.pending_bytes() as u64;
+        // In this order: who sees that much sent and nothing queued is right.
+        self.gauge.queued_bytes.store(queued, Ordering::Release);
+        self.gauge.sent.store(last, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: ReplicaId = ReplicaId(1);
+
+    fn record(first: u64, count: u32) -> Committed {
+        let mut bytes = first.to_le_bytes().to_vec();
+        bytes.extend_from_slice(&count.to_le_bytes());
+        bytes.push(b'x');
+        Committed {
+            first: Seq::new(first),
+            count,
+            bytes: bytes.into(),
+        }
+    }
+
+    fn attached(last: u64, next: u64, has_extras: bool) -> (Feeding, Arc<Gauge>) {
+        let mut feeding = Feeding::new(Seq::new(last), 1000);
+        let gauge = Arc::new(Gauge::default());
+        feeding.attach(
+            Attachment {
+                id: ID,
+                next: Seq::new(next),
+                has_extras,
+                gauge: Arc::clone(&gauge),
+            },
+            MonoMs(0),
+        );
+        (feeding, gauge)
+    }
+
+    /// The first sequence numbers of the records that are to be sent, which leave.
+    fn leave(feeding: &mut Feeding) -> Vec<u64> {
+        let mut rest = feeding.sendable(ID);
+        let mut firsts = Vec::new();
+        while let Some(found) = memchr::memmem::find(rest, b"$13\r\n") {
+            let payload = &rest[found + 5..found + 18];
+            firsts.push(u64::from_le_bytes(payload[..8].try_into().unwrap()));
+            rest = &rest[found + 18..];
+        }
+        let bytes = feeding.sendable(ID).len();
+        feeding.sent(ID, bytes, MonoMs(5));
+        firsts
+    }
+
+    #[test]
+    fn a_replica_that_is_behind_reads_the_wal_until_the_ring_goes_on() {
+        let (mut feeding, gauge) = attached(10, 5, true);
+        assert_eq!(gauge.sent(), Seq::new(4));
+        assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(5) });
+        assert_eq!(feeding.fill(ID), Fill::Filled, "asked once");
+        feeding.committed(record(11, 2));
+        feeding.piece(ID, &[record(5, 3), record(8, 1)]);
+        assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(9) });
+        assert!(!gauge.is_online());
+        feeding.piece(ID, &[record(9, 2)]);
+        assert_eq!(feeding.fill(ID), Fill::Filled);
+        assert!(gauge.is_online());
+        assert!(gauge.queued_bytes() > 0);
+        assert_eq!(leave(&mut feeding), [5, 8, 9, 11]);
+        assert_eq!((gauge.sent(), gauge.queued_bytes()), (Seq::new(12), 0));
+        feeding.committed(record(13, 1));
+        feeding.fill(ID);
+        assert_eq!(leave(&mut feeding), [13]);
+    }
+
+    #[test]
+    fn a_wal_that_shows_nothing_is_asked_again_at_the_next_tick() {
+        let (mut feeding, _) = attached(10, 9, true);
+        feeding.fill(ID);
+        feeding.piece(ID, &[]);
+        assert_eq!(feeding.fill(ID), Fill::Filled);
+        feeding.tick(MonoMs(100), 1000, None);
+        assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(9) });
+    }
+
+    #[test]
+    fn who_falls_out_of_the_ring_goes_on_from_the_wal() {
+        let (mut feeding, gauge) = attached(0, 1, true);
+        feeding.fill(ID);
+        assert!(gauge.is_online());
+        for first in 1..=200 {
+            feeding.committed(record(first, 1));
+        }
+        assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(1) });
+        assert!(!gauge.is_online());
+    }
+
+    #[test]
+    fn acknowledgements_are_news_once_and_never_beyond_what_was_sent() {
+        let (mut feeding, gauge) = attached(10, 11, true);
+        let ack = |seq: u64| {
+            format!(
+                "*3\r\n$8\r\nreplconf\r\n$3\r\nack\r\n${}\r\n{seq}\r\n",
+                seq.to_string().len()
+            )
+        };
+        assert_eq!(gauge.acknowledged(), None);
+        assert_eq!(
+            feeding.received(ID, ack(10).as_bytes(), MonoMs(1)),
+            Ok(Some(Seq::new(10)))
+        );
+        assert_eq!(
+            feeding.received(ID, ack(10).as_bytes(), MonoMs(1)),
+            Ok(None)
+        );
+        assert_eq!(
+            (gauge.acknowledged(), gauge.acknowledgements()),
+            (Some(Seq::new(10)), 2)
+        );
+        feeding.committed(record(11, 1));
+        assert!(
+            feeding.received(ID, ack(11).as_bytes(), MonoMs(1)).is_err(),
+            "not sent yet"
+        );
+        assert!(feeding.received(ID, b"*1\r\n$-5\r\n", MonoMs(1)).is_err());
+    }
+
+    #[test]
+    fn silent_links_get_keep_alives_and_silent_stillpoints_are_given_up() {
+        for (has_extras, keep_alive) in
+            [(true, &b"+status 10 -\r\n"[..]), (false, b"$4\r\nping\r\n")]
+        {
+            let (mut feeding, _) = attached(10, 11, has_extras);
+            assert!(feeding.tick(MonoMs(999), 3000, None).is_empty());
+            assert_eq!(feeding.sendable(ID), b"");
+            feeding.tick(MonoMs(1000), 3000, None);
+            assert_eq!(feeding.sendable(ID), keep_alive);
+            // It takes nothing.
+            assert_eq!(feeding.tick(MonoMs(4001), 3000, None), [ID]);
+            feeding.sent(ID, keep_alive.len(), MonoMs(4001));
+            let silent = feeding.tick(MonoMs(4002), 3000, None);
+            assert_eq!(
+                silent.is_empty(),
+                !has_extras,
+                "a Kvrocks need not say anything"
+            );
+        }
+    }
+
+    #[test]
+    fn only_those_who_understand_it_are_asked_or_sent_messages() {
+        let (mut feeding, _) = attached(10, 11, false);
+        let message = (Bytes::from_static(b"ch"), Bytes::from_static(b"hello"));
+        feeding.ask_for_acks();
+        feeding.message(&message.0, &message.1);
+        assert_eq!(feeding.sendable(ID), b"");
+        feeding
+            .received(ID, b"replconf ack 9\r\n", MonoMs(1))
+            .unwrap();
+        feeding.ask_for_acks();
+        assert_eq!(feeding.sendable(ID), b"$7\r\n_getack\r\n");
+        let (mut feeding, _) = attached(10, 11, true);
+        feeding.message(&message.0, &message.1);
+        assert_eq!(feeding.sendable(ID), b">2 5\r\nchhello\r\n");
+    }
+}

@@ -1,0 +1,418 @@
+//! The loop's side of feeding replicas: what was committed goes to the feeder, a PSYNC is judged and its socket handed over,
+//! acknowledgements wake those who wait for them.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use super::input::token_of;
+use super::workers::Job;
+use super::{LoopEvent, Server};
+use crate::client::ClientKey;
+use crate::client::waiting::{Reason, Ticket};
+use crate::command::dispatch;
+use crate::error::ReplyError;
+use crate::node::replication::LinkOptions;
+use crate::replication::feeder::{Feeder, FeederEvent, ToFeeder, WalPieces};
+use crate::replication::feeding::{Attachment, Gauge};
+use crate::replication::history::{Evidence, Grounds, Peer, RecordFacts, may_continue};
+use crate::replication::progress::{Address, ReplicaId, Stage};
+use crate::replication::ring::Committed;
+use crate::storage::cf::Cf;
+use crate::storage::commit::{Group, GroupId};
+use crate::storage::record::REPLICATION_ID_KEY;
+use crate::storage::replication_id::ReplicationId;
+use crate::storage::rocks::Rocks;
+use crate::storage::seq::Seq;
+use crate::storage::wal_source::{WalCursor, WalSource};
+
+/// Bytes of records read from the WAL for one replica at a time.
+const PIECE_BYTES_MAX: usize = 1 << 20;
+
+/// The primary's side of links.
+#[derive(Default)]
+pub(super) struct Feeding {
+    feeder: Option<Feeder>,
+    /// Records at the flusher, to be told to the feeder once they are committed.
+    unfed: VecDeque<(GroupId, Committed)>,
+    gauges: BTreeMap<ReplicaId, (Arc<Gauge>, u64)>,
+}
+
+/// What a worker has found out about a PSYNC.
+pub struct Judged {
+    pub client: ClientKey,
+    pub ticket: Ticket,
+    pub id: Option<ReplicationId>,
+    pub next: Seq,
+    pub evidence: Result<Evidence, String>,
+}
+
+impl Feeding {
+    /// Keeps a group's record for the feeder, if there is one.
+    pub(super) fn keep(&mut self, group: &Group) {
+        if self.feeder.is_some() {
+            let record = Committed {
+                first: group.first,
+                count: group.count,
+                bytes: group.record.clone(),
+            };
+            self.unfed.push_back((group.id, record));
+        }
+    }
+
+    /// Every group up to this one is committed.
+    pub(super) fn committed(&mut self, group: GroupId) {
+        while let Some((id, _)) = self.unfed.front()
+            && *id <= group
+        {
+            let Some((_, record)) = self.unfed.pop_front() else {
+                return;
+            };
+            if let Some(feeder) = &self.feeder {
+                feeder.tell(ToFeeder::Committed(record));
+            }
+        }
+    }
+
+    /// Nothing that is on its way will be committed.
+    pub(super) fn forget_uncommitted(&mut self) {
+        self.unfed.clear();
+    }
+
+    /// Tells the feeder something, if there is one.
+    pub(super) fn tell(&self, message: ToFeeder) {
+        if let Some(feeder) = &self.feeder {
+            feeder.tell(message);
+        }
+    }
+
+    /// Ends the feeder and its links. Waits for its threads.
+    pub(super) fn stop(&mut self) {
+        if let Some(feeder) = self.feeder.take() {
+            feeder.stop();
+        }
+    }
+}
+
+/// Reads records for replicas that are behind, each with a cursor of its own.
+struct WalReader {
+    source: WalSource,
+    cursors: HashMap<ReplicaId, WalCursor>,
+}
+
+impl WalPieces for WalReader {
+    fn read(&mut self, id: ReplicaId, from: Seq, up_to: Seq) -> Result<Vec<Committed>, String> {
+        let is_there = self
+            .cursors
+            .get(&id)
+            .is_some_and(|cursor| cursor.next_seq() == from);
+        if !is_there {
+            let cursor = self
+                .source
+                .cursor(from, up_to)
+                .map_err(|error| error.to_string())?;
+            self.cursors.insert(id, cursor);
+        }
+        let Some(cursor) = self.cursors.get_mut(&id) else {
+            return Ok(Vec::new());
+        };
+        let mut records = Vec::new();
+        let mut bytes = 0;
+        while bytes < PIECE_BYTES_MAX
+            && let Some(record) = cursor.next(up_to).map_err(|error| error.to_string())?
+        {
+            bytes += record.batch.len();
+            records.push(Committed {
+                first: record.first,
+                count: record.count,
+                bytes: record.batch.to_vec().into(),
+            });
+        }
+        Ok(records)
+    }
+
+    fn forget(&mut self, id: ReplicaId) {
+        self.cursors.remove(&id);
+    }
+}
+
+impl Server {
+    /// Sends a worker to look at what the log says about a replica that wants to go on with `next`.
+    pub(super) fn judge_psync(
+        &mut self,
+        client: ClientKey,
+        ticket: Ticket,
+        id: Option<ReplicationId>,
+        next: Seq,
+    ) {
+        let Ok(rocks) = self.node.view.database().cloned() else {
+            return;
+        };
+        let latest = self.node.last_seq;
+        self.workers.give(Job::new(move |sender| {
+            sender.send(LoopEvent::Judged(Judged {
+                client,
+                ticket,
+                id,
+                next,
+                evidence: evidence(&rocks, next, latest),
+            }));
+        }));
+    }
+
+    /// A worker has looked: the replica goes to the feeder, or is told why not.
+    pub(super) fn judged(&mut self, judged: Judged) {
+        let Judged {
+            client: key,
+            ticket,
+            id,
+            next,
+            evidence,
+        } = judged;
+        let Some(client) = self.node.clients.get(key) else {
+            return;
+        };
+        if client.parked().is_none_or(|parked| parked.ticket != ticket) {
+            return;
+        }
+        let options = client.link.as_deref().cloned().unwrap_or_default();
+        let peer = match options.run_id {
+            Some(_) => Peer::Stillpoint,
+            None => Peer::Kvrocks,
+        };
+        let latest = self.node.last_seq;
+        let verdict = match &evidence {
+            Ok(evidence) => {
+                may_continue(peer, id, next, latest, evidence).map_err(|refusal| refusal.line(peer))
+            }
+            Err(text) => Err(format!("ERR the log cannot be read: {text}")),
+        };
+        let address = client.peer.addr.clone();
+        match verdict {
+            Ok(grounds) => {
+                if grounds == Grounds::NumbersAlone {
+                    log::warn!(
+                        "replica {address} continues from {next} by its number alone: its records carry no replication id to compare"
+                    );
+                }
+                self.node.replication.partial_syncs += 1;
+                self.hand_over(key, &options, next);
+            }
+            Err(line) => {
+                log::info!("replica {address} may not continue from {next}: {line}");
+                self.node.replication.refused_syncs += 1;
+                dispatch::unblock_with_error(&mut self.node, key, &ReplyError::new(line));
+            }
+        }
+    }
+
+    /// Gives a replica's socket to the feeder.
+    fn hand_over(&mut self, key: ClientKey, options: &LinkOptions, next: Seq) {
+        if let Err(error) = self.start_feeder() {
+            log::error!("no thread for replicas: {error}");
+            return self.node.close_now(key);
+        }
+        let Some((stream, greeting, arrived, addr)) = self.detach(key) else {
+            return;
+        };
+        let ip = addr.rsplit_once(':').map_or("", |(ip, _)| ip);
+        let address = Address {
+            ip: options
+                .ip
+                .clone()
+                .unwrap_or_else(|| ip.trim_matches(['[', ']']).to_owned()),
+            port: options.port,
+        };
+        let now = self.node.now();
+        let id = self.node.replication.progress.attach(
+            address.clone(),
+            options.run_id.clone(),
+            Stage::CatchesUp,
+            next,
+            now,
+        );
+        let gauge = Arc::new(Gauge::default());
+        self.feeding.gauges.insert(id, (Arc::clone(&gauge), 0));
+        log::info!(
+            "replica {}:{} follows from sequence {next}",
+            address.ip,
+            address.port
+        );
+        let mut first = greeting;
+        first.extend_from_slice(b"+OK\r\n");
+        self.feeding.tell(ToFeeder::Attach {
+            attachment: Attachment {
+                id,
+                next,
+                has_extras: options.run_id.is_some(),
+                gauge,
+            },
+            stream,
+            greeting: first,
+            arrived,
+        });
+        self.feeding.tell(ToFeeder::SetHistory(
+            self.node.replication.history.current(),
+        ));
+    }
+
+    /// Takes a client's socket out of the loop: the stream, what was still to be sent, what has arrived, and its address.
+    pub(super) fn detach(
+        &mut self,
+        key: ClientKey,
+    ) -> Option<(crate::reactor::Stream, Vec<u8>, Vec<u8>, String)> {
+        let client = self.node.clients.get_mut(key)?;
+        let greeting = client.output.sendable().to_vec();
+        let arrived = std::mem::take(&mut client.input.buf);
+        let addr = client.peer.addr.clone();
+        self.node.remove_client(key);
+        let stream = self.reactor.detach(token_of(key))?;
+        Some((stream, greeting, arrived, addr))
+    }
+
+    fn start_feeder(&mut self) -> std::io::Result<()> {
+        if self.feeding.feeder.is_some() {
+            return Ok(());
+        }
+        let Ok(rocks) = self.node.view.database() else {
+            return Err(std::io::Error::other("the database is being reopened"));
+        };
+        let wal = WalReader {
+            source: WalSource::new(rocks.db_dir()),
+            cursors: HashMap::new(),
+        };
+        let sender = self.sender.clone();
+        let feeder = Feeder::start(
+            wal,
+            self.node.last_seq,
+            self.node.config.repl_timeout_s,
+            move |event| sender.send(LoopEvent::Feeder(event)),
+        )?;
+        self.feeding.feeder = Some(feeder);
+        self.feeding.unfed.clear();
+        Ok(())
+    }
+
+    pub(super) fn feeder_event(&mut self, event: FeederEvent) {
+        match event {
+            FeederEvent::Acknowledged => self.look_at_gauges(),
+            FeederEvent::Gone { id, why } => {
+                self.feeding.gauges.remove(&id);
+                if let Some(replica) = self.node.replication.progress.detach(id) {
+                    log::info!(
+                        "replica {}:{} has gone: {why}",
+                        replica.address.ip,
+                        replica.address.port
+                    );
+                }
+                self.node.wake_acks();
+            }
+        }
+    }
+
+    /// Brings the table of replicas up to date with what the feeder shows.
+    pub(super) fn look_at_gauges(&mut self) {
+        if self.feeding.gauges.is_empty() {
+            return;
+        }
+        let now = self.node.now();
+        let progress = &mut self.node.replication.progress;
+        let mut is_news = false;
+        for (id, (gauge, seen)) in &mut self.feeding.gauges {
+            progress.sent(*id, gauge.sent(), gauge.queued_bytes(), now);
+            let stage = if gauge.is_online() {
+                Stage::Online
+            } else {
+                Stage::CatchesUp
+            };
+            if progress
+                .get(*id)
+                .is_some_and(|replica| replica.stage() != stage)
+            {
+                progress.set_stage(*id, stage, now);
+            }
+            let acknowledgements = gauge.acknowledgements();
+            if acknowledgements != *seen
+                && let Some(seq) = gauge.acknowledged()
+            {
+                *seen = acknowledgements;
+                // The feeder has ended a link that acknowledges too much.
+                is_news |= progress.acked(*id, seq, now).unwrap_or(false);
+            }
+        }
+        if is_news {
+            self.node.wake_acks();
+        }
+    }
+
+    /// Who waits for acknowledgements hears of them at once; nobody else costs the loop a turn.
+    pub(super) fn await_acks(&mut self) {
+        let Some(feeder) = &self.feeding.feeder else {
+            return;
+        };
+        let waits = self.node.waiting.count(Reason::Acks) > 0 || self.node.shutdown.is_some();
+        feeder.set_awaited(waits.then_some(Seq::ZERO));
+        if std::mem::take(&mut self.node.replication.wants_acks) {
+            feeder.tell(ToFeeder::AskForAcks);
+        }
+    }
+}
+
+/// The id that the last record in the log ends in, or the stored one when the log holds none any more.
+pub(super) fn last_record_id(rocks: &Rocks) -> Result<Option<ReplicationId>, String> {
+    let last = rocks.last_seq();
+    let record = WalSource::new(rocks.db_dir())
+        .record_holding(last, last)
+        .map_err(|error| error.to_string())?;
+    match record {
+        Some(record) => Ok(record
+            .replication_id
+            .as_deref()
+            .and_then(ReplicationId::from_bytes)),
+        None => stored_id(rocks),
+    }
+}
+
+fn stored_id(rocks: &Rocks) -> Result<Option<ReplicationId>, String> {
+    Ok(rocks
+        .get(Cf::Propagate, REPLICATION_ID_KEY)
+        .map_err(|error| error.to_string())?
+        .and_then(|bytes| ReplicationId::from_bytes(&bytes)))
+}
+
+/// What the log and the database say about whoever wants to go on with `next`.
+fn evidence(rocks: &Rocks, next: Seq, latest: Seq) -> Result<Evidence, String> {
+    let source = WalSource::new(rocks.db_dir());
+    let facts = |seq: Seq| -> Result<Option<(RecordFacts, Seq)>, String> {
+        let record = source
+            .record_holding(seq, latest)
+            .map_err(|error| error.to_string())?;
+        Ok(record.map(|record| {
+            let facts = RecordFacts {
+                first: record.first,
+                id: record
+                    .replication_id
+                    .as_deref()
+                    .and_then(ReplicationId::from_bytes),
+            };
+            (facts, record.first.after_batch(record.count))
+        }))
+    };
+    let mut evidence = Evidence::default();
+    if next > Seq::ZERO.next() {
+        let before = Seq::new(next.get() - 1);
+        match facts(before)? {
+            Some((record, _)) if record.first <= before => evidence.holding = Some(record),
+            Some((record, _)) => evidence.following = Some(record),
+            None => {}
+        }
+    }
+    if evidence.following.is_none()
+        && next <= latest
+        && let Some((record, _)) = facts(next)?
+    {
+        // The record that holds `next` begins before it where no record begins there.
+        evidence.following = Some(record);
+    }
+    evidence.stored = stored_id(rocks)?;
+    Ok(evidence)
+}

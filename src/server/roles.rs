@@ -1,0 +1,367 @@
+//! Changing role, and following a primary: the one place where this node becomes a primary or a replica.
+//!
+//! A change goes through these steps, whatever it comes from (REPLICAOF, FAILOVER, the state file at a start):
+//!
+//! 1. The gate closes for writes at once ([`crate::node::Node::change_role`]).
+//! 2. The follower of the old primary ends; whole batches that it has received are applied.
+//! 3. Commits in flight finish, and their replies leave.
+//! 4. The new role is written to the state file and synced.
+//! 5. The role is taken: a primary draws a new history id and lets parked writes go on; a replica starts its follower.
+
+use std::collections::VecDeque;
+
+use super::{LoopEvent, Server};
+use crate::client::waiting::Reason;
+use crate::config::PrimaryAddress;
+use crate::node::Role;
+use crate::node::replication::Goal;
+use crate::replication::feeder::ToFeeder;
+use crate::replication::follower::{Follower, FollowerEvent, FollowerStart, ToFollower};
+use crate::replication::handshake::{LinkSettings, LinkState, Position};
+use crate::server::state_file::DurableRole;
+use crate::storage::cf::Cf;
+use crate::storage::commit::GroupId;
+use crate::storage::received::{BatchRules, ReceivedBatch};
+use crate::storage::replication_id::ReplicationId;
+
+/// The loop's side of following.
+#[derive(Default)]
+pub(super) struct Following {
+    follower: Option<Follower>,
+    /// It was told to stop and has not said that it has.
+    is_stopping: bool,
+    /// Batches that wait: for the end of a pause, or for the engine.
+    received: VecDeque<ReceivedBatch>,
+    /// Batches that were submitted and are not committed yet: bytes of each.
+    submitted: VecDeque<(GroupId, u64)>,
+    /// The follower wants to know where this node stands.
+    asks_position: bool,
+    /// The version of the state file that a change of role waits for.
+    awaited_version: Option<u64>,
+}
+
+impl Server {
+    /// Takes up the role that the state file remembers, before anything is served.
+    pub(super) fn resume_role(&mut self) {
+        let configured = self.node.config.replicaof.clone();
+        let remembered = self.durable.state.role.clone();
+        match (remembered, configured) {
+            (DurableRole::Replica { host, port }, _) => {
+                log::info!("this node is a replica of {host}:{port}, as its state file says");
+                self.node.change_role(Goal::Replica { host, port });
+            }
+            (DurableRole::Primary, Some(primary)) if !self.durable.was_there => {
+                let PrimaryAddress { host, port } = primary;
+                self.node.change_role(Goal::Replica { host, port });
+            }
+            (DurableRole::Primary, Some(PrimaryAddress { host, port })) => {
+                log::warn!(
+                    "replicaof {host} {port} is not followed: this node was made a primary since, as its state file says"
+                );
+            }
+            (DurableRole::Primary, None) => {}
+        }
+    }
+
+    /// Goes on with a change of role as far as it can go now.
+    pub(super) fn step_role_change(&mut self) {
+        if self.node.replication.change.is_none() || self.following.awaited_version.is_some() {
+            return;
+        }
+        if let Some(follower) = &self.following.follower {
+            if !std::mem::replace(&mut self.following.is_stopping, true) {
+                follower.tell(ToFollower::Stop);
+            }
+            return;
+        }
+        let is_drained = self.following.received.is_empty()
+            && !self.node.view.has_open_writes()
+            && self
+                .committer
+                .as_ref()
+                .is_some_and(|committer| committer.is_idle());
+        if !is_drained {
+            return;
+        }
+        let Some(change) = &self.node.replication.change else {
+            return;
+        };
+        self.durable.state.role = match &change.goal {
+            Goal::Primary => DurableRole::Primary,
+            Goal::Replica { host, port } => DurableRole::Replica {
+                host: host.clone(),
+                port: *port,
+            },
+        };
+        self.following.awaited_version = Some(self.store_durable());
+    }
+
+    /// The state file has been written, or could not be.
+    pub(super) fn role_stored(&mut self, version: u64, result: &Result<(), String>) {
+        if self
+            .following
+            .awaited_version
+            .is_none_or(|awaited| awaited > version)
+        {
+            return;
+        }
+        self.following.awaited_version = None;
+        if let Err(text) = result {
+            // Tried again with the next turn of the timers: until then this node is between roles, and takes no writes.
+            log::error!("the change of role cannot be made durable: {text}");
+            return;
+        }
+        let Some(change) = self.node.replication.change.take() else {
+            return;
+        };
+        let is_stored = self.durable.state.role
+            == match &change.goal {
+                Goal::Primary => DurableRole::Primary,
+                Goal::Replica { host, port } => DurableRole::Replica {
+                    host: host.clone(),
+                    port: *port,
+                },
+            };
+        if !is_stored {
+            // Another role was asked for meanwhile.
+            self.node.replication.change = Some(change);
+            return self.step_role_change();
+        }
+        match change.goal {
+            Goal::Primary => self.take_primary_role(),
+            Goal::Replica { host, port } => self.start_follower(host, port),
+        }
+        self.node.view.committed(change.barrier);
+        self.list_gated();
+    }
+
+    fn take_primary_role(&mut self) {
+        let rng = &mut self.node.rng;
+        let id = ReplicationId::draw(|bound| rng.below(bound));
+        let latest = self.node.last_seq;
+        self.node.replication.history.begin_term(id, latest);
+        self.node.view.begin_history(id);
+        self.node.role = Role::Primary;
+        self.node.waiting.release(Reason::Role);
+        self.feeding.tell(ToFeeder::SetHistory(Some(id)));
+        log::info!("this node is a primary now, from sequence {latest} on, under the id {id}");
+    }
+
+    fn start_follower(&mut self, host: String, port: u16) {
+        log::info!(
+            "following {host}:{port} from sequence {}",
+            self.node.last_seq
+        );
+        self.feeding.tell(ToFeeder::SetHistory(
+            self.node.replication.history.current(),
+        ));
+        let families = self
+            .node
+            .view
+            .database()
+            .map_or(Cf::COUNT as u32, |_| Cf::COUNT as u32);
+        let start = FollowerStart {
+            host,
+            port,
+            settings: self.link_settings(),
+            rules: BatchRules::new(self.node.codec, families),
+            fetch: Box::new(|_| Err("a full copy is not in this build yet".to_owned())),
+        };
+        let sender = self.sender.clone();
+        match Follower::start(start, move |event| sender.send(LoopEvent::Follower(event))) {
+            Ok(follower) => self.following.follower = Some(follower),
+            Err(error) => log::error!("no thread for following the primary: {error}"),
+        }
+    }
+
+    pub(super) fn link_settings(&self) -> LinkSettings {
+        let config = &self.node.config;
+        let port = match config.replica_announce_port {
+            0 => self.node.tcp_port(),
+            port => port,
+        };
+        let ip = String::from_utf8_lossy(&config.replica_announce_ip).into_owned();
+        LinkSettings {
+            user: (!config.masteruser.is_empty()).then(|| config.masteruser.clone()),
+            password: config.masterauth.clone(),
+            db_name: config.db_name.clone(),
+            port,
+            ip: (!ip.is_empty()).then_some(ip),
+            run_id: self.node.run_id.clone(),
+            timeout_ms: u64::from(config.repl_timeout_s) * 1000,
+        }
+    }
+
+    /// The next connection to the primary is made with other settings.
+    pub(super) fn link_settings_changed(&mut self) {
+        if let Some(follower) = &self.following.follower {
+            follower.tell(ToFollower::Settings(self.link_settings()));
+        }
+    }
+
+    pub(super) fn follower_event(&mut self, event: FollowerEvent) {
+        let now = self.node.now();
+        let is_stopping = self.following.is_stopping;
+        match event {
+            FollowerEvent::Batch(batch) => {
+                self.following.received.push_back(batch);
+                self.apply_received();
+            }
+            FollowerEvent::AskPosition => {
+                self.following.asks_position = true;
+                self.tell_position();
+            }
+            FollowerEvent::Message { channel, payload } => {
+                let kind = crate::pubsub::Kind::Channel;
+                let group = self.node.view.newest_group();
+                self.node.publish(kind, &channel, &payload, Some(group));
+                self.feeding.tell(ToFeeder::Message { channel, payload });
+            }
+            FollowerEvent::Status { id, .. } => {
+                let last = self.node.last_seq;
+                self.node.replication.history.note_heard(id, last);
+                self.feeding.tell(ToFeeder::SetHistory(
+                    self.node.replication.history.current(),
+                ));
+            }
+            FollowerEvent::Stopped => {
+                self.following.is_stopping = false;
+                self.following.asks_position = false;
+                if let Some(follower) = self.following.follower.take() {
+                    follower.join();
+                }
+                self.apply_received();
+            }
+            // Of a link that is being given up nothing is shown any more.
+            _ if is_stopping => {}
+            FollowerEvent::Path(path) => {
+                if let Some(followed) = &mut self.node.replication.followed {
+                    followed.path = path;
+                }
+            }
+            FollowerEvent::State(shown) => {
+                let Some(followed) = &mut self.node.replication.followed else {
+                    return;
+                };
+                followed.shown = Some(shown);
+                if shown.state == LinkState::Connected {
+                    followed.problem = None;
+                    followed.down_since = None;
+                    log::info!("the link to {}:{} is up", followed.host, followed.port);
+                } else {
+                    followed.down_since.get_or_insert(now);
+                }
+            }
+            FollowerEvent::Problem(problem) => {
+                if let Some(followed) = &mut self.node.replication.followed {
+                    log::warn!("the link to {}:{}: {problem}", followed.host, followed.port);
+                    followed.problem = Some(problem.to_string());
+                }
+            }
+            FollowerEvent::CopyBegins { given_up } => {
+                let gives_up = match given_up {
+                    Some(count) => {
+                        format!("{count} writes of this node that it does not have are given up")
+                    }
+                    None => "what this node has beside it is given up".to_owned(),
+                };
+                log::warn!("copying all data of the primary; {gives_up}");
+            }
+            FollowerEvent::CopyFetched => {}
+        }
+    }
+
+    /// Applies the batches that wait, unless something holds them back.
+    pub(super) fn apply_received(&mut self) {
+        while !self.following.received.is_empty() {
+            // While the engine is in trouble, or a pause that was given to the replica holds, they wait here.
+            let is_held = self.node.is_reopening
+                || self.node.is_stalled
+                || self.committer.is_none()
+                || self.node.pause.holds_replication();
+            if is_held {
+                return;
+            }
+            let Some(batch) = self.following.received.pop_front() else {
+                return;
+            };
+            self.apply_batch(&batch);
+        }
+    }
+
+    fn apply_batch(&mut self, batch: &ReceivedBatch) {
+        let bytes = batch.bytes().len() as u64;
+        self.node.view.begin_command();
+        let group = self.node.view.apply_received(batch);
+        let id = group.id;
+        self.node.note_received(batch);
+        self.node
+            .replication
+            .history
+            .note_received(batch.replication_id(), group.first);
+        self.following.submitted.push_back((id, bytes));
+        self.submit_group(group);
+    }
+
+    fn batch_committed(&mut self, bytes: u64) {
+        if let Some(follower) = &self.following.follower {
+            follower.applied(self.node.last_seq, bytes);
+        }
+    }
+
+    /// Groups up to this one are committed: the follower may acknowledge their batches.
+    pub(super) fn note_batches_committed(&mut self, group: GroupId) {
+        let mut bytes = 0;
+        while let Some(&(id, batch_bytes)) = self.following.submitted.front()
+            && id <= group
+        {
+            self.following.submitted.pop_front();
+            bytes += batch_bytes;
+        }
+        if bytes > 0 {
+            self.batch_committed(bytes);
+        }
+        self.tell_position();
+    }
+
+    /// Says where this node stands, once everything that was received is committed.
+    fn tell_position(&mut self) {
+        let is_settled = self.following.received.is_empty() && self.following.submitted.is_empty();
+        if !self.following.asks_position || !is_settled {
+            return;
+        }
+        self.following.asks_position = false;
+        if let Some(follower) = &self.following.follower {
+            follower.tell(ToFollower::Position(Position {
+                next: self.node.last_seq.next(),
+                id: self.node.replication.history.presents(),
+            }));
+        }
+    }
+
+    /// A commit failed: what was received and not committed is asked for again.
+    pub(super) fn forget_received(&mut self) {
+        self.following.received.clear();
+        self.following.submitted.clear();
+        if let Some(follower) = &self.following.follower {
+            follower.tell(ToFollower::Restart);
+        }
+    }
+
+    /// What INFO shows of the link and nothing tells by itself.
+    pub(super) fn look_at_link(&mut self) {
+        if let (Some(follower), Some(followed)) = (
+            &self.following.follower,
+            &mut self.node.replication.followed,
+        ) {
+            followed.silence_ms = follower.silence_ms();
+        }
+    }
+
+    pub(super) fn stop_following(&mut self) {
+        if let Some(follower) = self.following.follower.take() {
+            follower.tell(ToFollower::Stop);
+            follower.join();
+        }
+    }
+}
