@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::checks::{Asked, Checks};
+use super::checks::{Asked, Checks, Moment};
 use super::client::{Answered, Client};
 use super::network::{Delays, LinkId, NodeId};
 use super::operations::{CHANNEL, LOG, Operation, QUEUE};
@@ -42,6 +42,9 @@ struct Operator {
     /// What was sent and is not answered: of a pause, its end at the earliest, and whether it holds reads back.
     asked: VecDeque<Option<(u64, bool)>>,
     windows: Vec<Window>,
+    /// Where an UNPAUSE reached the node. What its turn reads behind it goes ahead of what it releases, which runs a turn later; in
+    /// Redis as well.
+    unpaused_at: Option<Moment>,
 }
 
 #[derive(Default)]
@@ -231,7 +234,10 @@ impl Scenario<'_> {
     fn delivered(&mut self, link: LinkId, bytes: u64) {
         if let Some(number) = self.client_of(link) {
             let it = &self.world.nodes[self.node];
-            self.clients[number].delivered(bytes, (it.incarnation, it.turns));
+            let moment = (it.incarnation, it.turns);
+            if self.operator.unpaused_at != Some(moment) {
+                self.clients[number].delivered(bytes, moment);
+            }
         }
     }
 
@@ -327,6 +333,8 @@ impl Scenario<'_> {
             .iter_mut()
             .for_each(|asked| *asked = None);
         self.operator.asked.push_back(None);
+        let it = &self.world.nodes[self.node];
+        self.operator.unpaused_at = Some((it.incarnation, it.turns));
         let mut bytes = Vec::new();
         resp::encode(&["CLIENT", "UNPAUSE"], &mut bytes);
         self.world.send(link, &bytes);
