@@ -63,6 +63,8 @@ struct Scenario<'t> {
     checks: Checks,
     delays: Delays,
     syncs_always: bool,
+    /// Keys may have to be read from disk. Their commands wait for it, and others may overtake them: no order is checked.
+    reads_cold: bool,
     is_active: bool,
 }
 
@@ -82,6 +84,7 @@ pub fn run(seed: u64, trace: &mut Trace) {
     if rng.below(4) == 0 {
         config.hot_cache_size = 0;
     }
+    let reads_cold = rng.below(3) == 0;
     let mut world = World::new(Rng::new(rng.next_u64()), trace);
     let node = world.add_node(config);
     if let Err(text) = world.start(node) {
@@ -104,6 +107,7 @@ pub fn run(seed: u64, trace: &mut Trace) {
         checks: Checks::default(),
         delays,
         syncs_always,
+        reads_cold,
         is_active: true,
         rng,
     };
@@ -235,7 +239,7 @@ impl Scenario<'_> {
         if let Some(number) = self.client_of(link) {
             let it = &self.world.nodes[self.node];
             let moment = (it.incarnation, it.turns);
-            if self.operator.unpaused_at != Some(moment) {
+            if !self.reads_cold && self.operator.unpaused_at != Some(moment) {
                 self.clients[number].delivered(bytes, moment);
             }
         }
@@ -438,11 +442,11 @@ impl Scenario<'_> {
                 self.world.note(format_args!("a refused sync is next"));
                 self.disk_faults(|faults| faults.refuse_sync = true);
             }
-            9 | 10 => {
+            9 | 10 if self.reads_cold => self.disk_faults(|faults| faults.cold_reads = 20),
+            _ => {
                 let us = self.rng.below(50_000);
                 self.world.freeze(self.node, us);
             }
-            _ => self.disk_faults(|faults| faults.cold_reads = 20),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::storage::rocks::simulated::Crash;
 
 /// Seeds of a run without `STILLPOINT_SEEDS`: some ten seconds, in either build.
-const SEEDS: u64 = if cfg!(debug_assertions) { 100 } else { 1000 };
+const SEEDS: u64 = if cfg!(debug_assertions) { 100 } else { 2000 };
 
 #[test]
 fn one_node_keeps_its_promises() {
