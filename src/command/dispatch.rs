@@ -516,6 +516,14 @@ fn wait_for(
             node.replication.wants_acks = true;
             park(node, key, parked, ticket, Reason::Acks);
         }
+        Wait::Ship(request) => {
+            node.noted.clear();
+            park(node, key, parked, ticket, Reason::Link);
+            node.requests.push(Request::Ship {
+                client: key,
+                request,
+            });
+        }
         Wait::Psync { id, next } => {
             node.noted.clear();
             let ticket = park(node, key, parked, ticket, Reason::Link);

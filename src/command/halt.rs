@@ -2,6 +2,7 @@
 //! is evaluated again from the start when the reason is over.
 
 use crate::error::ReplyError;
+use crate::node::replication::LinkRequest;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::scan::WantedScan;
 use crate::storage::seq::Seq;
@@ -33,6 +34,8 @@ pub enum Wait {
     Shutdown,
     /// Replicas have acknowledged (WAIT), or so many milliseconds have passed.
     Acks { timeout_ms: Option<u64> },
+    /// Its socket leaves the loop with this request.
+    Ship(LinkRequest),
     /// The log has been looked at for a replica that wants to go on with `next`.
     Psync {
         id: Option<ReplicationId>,

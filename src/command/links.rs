@@ -5,6 +5,7 @@ use super::context::ControlCtx;
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Flags, Spec};
 use crate::error::ReplyError;
+use crate::node::replication::LinkRequest;
 use crate::replication::requests::{PsyncRequest, ReplicaOptions};
 use crate::replication::wire::Extras;
 use crate::resp::Args;
@@ -49,7 +50,27 @@ pub const SPECS: &[Spec] = &[
             "",
             "An internal command used in replication.",
         ),
+    Spec::control("_fetch_meta", 1, fetch_meta)
+        .flags(FETCH)
+        .never_held()
+        .doc(
+            "server",
+            "Kvrocks",
+            "O(N) where N is the number of files",
+            "Lists the files of a full copy.",
+        ),
+    Spec::control("_fetch_file", 2, fetch_file)
+        .flags(FETCH)
+        .never_held()
+        .doc(
+            "server",
+            "Kvrocks",
+            "O(N) where N is the size of the files",
+            "Sends files of a full copy.",
+        ),
 ];
+
+const FETCH: Flags = Flags::ADMIN.and(Flags::NOSCRIPT).and(Flags::NO_MULTI);
 
 /// A bare line, as Kvrocks has it.
 fn db_name(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
@@ -83,6 +104,15 @@ fn replconf(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         }
     }
     Ok(())
+}
+
+fn fetch_meta(_: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
+    Err(Halt::Wait(Wait::Ship(LinkRequest::FetchMeta)))
+}
+
+fn fetch_file(_: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    let names = args.at(1).to_vec();
+    Err(Halt::Wait(Wait::Ship(LinkRequest::FetchFile { names })))
 }
 
 /// Answered when a worker has looked at the log: by the stream, or by an error.

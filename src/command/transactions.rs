@@ -391,7 +391,7 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
         }
         // A handler that may not block does not ask to wait for keys, and SHUTDOWN is not queued.
         Err(Halt::Wait(
-            Wait::Keys(_) | Wait::Shutdown | Wait::Acks { .. } | Wait::Psync { .. },
+            Wait::Keys(_) | Wait::Shutdown | Wait::Acks { .. } | Wait::Psync { .. } | Wait::Ship(_),
         )) => ReplyError::fixed("ERR this command cannot wait inside a transaction"),
         Err(Halt::Error(error)) => error,
     };

@@ -137,6 +137,11 @@ pub struct FamilyOption {
 }
 
 impl EngineConfig {
+    /// Milliseconds for which logs are kept for replicas that are behind.
+    pub fn wal_ttl_ms(&self) -> u64 {
+        self.wal_ttl_s.saturating_mul(1000)
+    }
+
     /// The option to set on every column family of the open database after `setting`, a name of the table, has changed;
     /// `None` for settings that are not RocksDB's or only count at the start.
     pub fn family_option(&self, setting: &str) -> Option<FamilyOption> {

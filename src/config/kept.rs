@@ -200,7 +200,6 @@ settings! {
     "slave-empty-db-before-fullsync" or "slave-delete-db-before-fullsync": slave_empty_db_before_fullsync: bool = false,
         YesNo, Live, Unused(REPLICATION);
     "fullsync-recv-file-delay": fullsync_recv_file_delay: u32 = 0, int(0, INT_MAX), Live, Unused(REPLICATION);
-    "max-replication-mb": max_replication_mb: u32 = 0, int(0, INT_MAX), Live, Unused(REPLICATION);
     "purge-backup-on-fullsync": purge_backup_on_fullsync: bool = false, YesNo, Live, Unused(BACKUP);
     "max-backup-to-keep": max_backup_to_keep: u32 = 1, int(0, 1), Live, Unused(BACKUP);
     "max-backup-keep-hours": max_backup_keep_hours: u32 = 0, int(0, INT_MAX), Live, Unused(BACKUP);

@@ -205,6 +205,8 @@ settings! {
     "min-replicas-to-write" or "min-slaves-to-write": min_replicas_to_write: u32 = 0, int(0, INT_MAX), Live;
     /// Seconds of silence that such a replica is allowed.
     "min-replicas-max-lag" or "min-slaves-max-lag": min_replicas_max_lag_s: u32 = 10, int(0, INT_MAX), Live;
+    /// Megabytes a second that files of full copies are sent with, in all; 0 for no limit.
+    "max-replication-mb": max_replication_mb: u32 = 0, int(0, INT_MAX), Live;
     /// Send the replication id with every partial synchronization.
     "use-rsid-psync": use_rsid_psync: bool = false, YesNo, AtStart;
     /// Milliseconds after which a script that runs answers other clients with BUSY.

@@ -44,6 +44,9 @@ pub struct Followed {
     pub down_since: Option<MonoMs>,
     /// Milliseconds since something came from it, as of the last look.
     pub silence_ms: u64,
+    /// How much of a full copy has come, as of the last look: bytes, and bytes known to be coming.
+    pub copied_bytes: u64,
+    pub copy_bytes: u64,
     /// A copy of its data is being put in the place of ours.
     pub is_swapping: bool,
 }
@@ -59,6 +62,8 @@ impl Followed {
             path: Vec::new(),
             down_since: Some(now),
             silence_ms: 0,
+            copied_bytes: 0,
+            copy_bytes: 0,
             is_swapping: false,
         }
     }
@@ -247,11 +252,4 @@ pub enum LinkRequest {
     FetchMeta,
     /// The contents of these.
     FetchFile { names: Vec<u8> },
-}
-
-/// Who asks for a full copy.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shipping {
-    pub client: ClientKey,
-    pub request: LinkRequest,
 }

@@ -1,5 +1,6 @@
 //! What a command asks of the server around the node: things that need sockets, threads or the process.
 
+use super::replication::LinkRequest;
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
 use crate::clock::MonoMs;
@@ -20,6 +21,11 @@ pub enum Request {
     Compact,
     /// The role is to change: [`super::replication::Replication::change`] says to what.
     RoleChanged,
+    /// Send files of a checkpoint, or the list of them.
+    Ship {
+        client: ClientKey,
+        request: LinkRequest,
+    },
     /// Look whether a replica may go on with `next`.
     JudgePsync {
         client: ClientKey,

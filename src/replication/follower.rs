@@ -92,12 +92,12 @@ pub struct FollowerGauge {
     /// Milliseconds since the follower's start at which something last came.
     heard_at_ms: AtomicU64,
     /// The thread is to end: a copy under way is given up.
-    stops: AtomicBool,
+    stops: Arc<AtomicBool>,
 }
 
 /// How a full copy is fetched: blocks, looks at the flag that says when to give up, and leaves the files where the loop finds
 /// them.
-pub type Fetch = Box<dyn FnMut(&dyn Fn() -> bool) -> Result<(), String> + Send>;
+pub type Fetch = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<(), String> + Send>;
 
 /// What a follower is started with.
 pub struct FollowerStart {
@@ -394,9 +394,7 @@ impl Shell {
         if let Some(shown) = self.shown {
             (self.notify)(FollowerEvent::State(shown));
         }
-        let gauge = Arc::clone(&self.gauge);
-        let stops = move || gauge.stops.load(Ordering::Acquire);
-        match (self.fetch)(&stops) {
+        match (self.fetch)(&self.gauge.stops) {
             // The loop answers when it has put the files in place.
             Ok(()) => (self.notify)(FollowerEvent::CopyFetched),
             Err(text) => {

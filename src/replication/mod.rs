@@ -1,7 +1,7 @@
-//! Replication by sequence number, in Kvrocks's protocol: its pure parts. Bytes, events and a time in; values and actions
-//! out.
+//! Replication by sequence number, in Kvrocks's protocol: its pure parts, and the threads around them.
 //!
-//! But for the last two modules nothing here uses a socket, a file, a clock, randomness or a lock. In reading order:
+//! Nothing in the pure parts uses a socket, a file, a clock, randomness or a lock; threads and the loop drive them: bytes, events
+//! and a time in, values and actions out. In reading order:
 //!
 //! 1. [`wire`]: what a replica sends to get a link, and what the answers mean; [`requests`]: how a primary reads it.
 //!    [`frames`]: what then travels on it, both ways. [`files`]: the file list and the file bodies of a full copy.
@@ -10,8 +10,11 @@
 //!    says what it has applied.
 //! 4. [`progress`]: the primary's table of replicas: who was sent and has acknowledged what; WAIT, INFO and ROLE read it.
 //! 5. [`ring`]: what was committed lately, in memory, for replicas that keep up; [`feeding`]: what is sent to each, and when.
+//!    [`rate`]: a limit that senders share.
 //! 6. [`takeover`]: the target's side of a planned switch ([`crate::failover`] is the old primary's).
-//! 7. [`feeder`] and [`follower`], the two that are not pure: the threads with the sockets of links, around all this.
+//!
+//! Not pure are [`feeder`] and [`follower`], the threads with the sockets of links; and the two sides of a full copy, blocking
+//! code on sockets of its own ([`timed`]): [`full_copy`] ships a checkpoint, [`fetch`] fetches one; [`evidence`] reads the log for a PSYNC.
 //!
 //! A batch that arrives is validated by [`crate::storage::received`] before anything is done with it.
 //!
@@ -36,15 +39,20 @@
 //! ```
 
 pub mod acks;
+pub mod evidence;
 pub mod feeder;
 pub mod feeding;
+pub mod fetch;
 pub mod files;
 pub mod follower;
 pub mod frames;
+pub mod full_copy;
 pub mod handshake;
 pub mod history;
 pub mod progress;
+pub mod rate;
 pub mod requests;
 pub mod ring;
 pub mod takeover;
+pub mod timed;
 pub mod wire;

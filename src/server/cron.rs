@@ -91,6 +91,7 @@ impl Server {
         self.save_durable();
         self.look_at_gauges();
         self.look_at_link();
+        self.remove_old_checkpoint();
         // Those who wait for a count do not wait for ever, whatever the workers have to do.
         if self.node.waiting.count(Reason::Counts) > 0 {
             self.node.waiting.release(Reason::Counts);

@@ -232,6 +232,7 @@ impl Server {
             log::error!("{text}");
             self.durable.changed = true;
         }
+        self.finish_copy(version, result.is_ok());
         self.role_stored(version, result);
     }
 }

@@ -4,6 +4,7 @@ use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
 use crate::replication::feeder::FeederEvent;
 use crate::replication::follower::FollowerEvent;
+use crate::server::copying::CopyEvent;
 use crate::server::feeding::Judged;
 use crate::storage::cold::ColdAnswer;
 use crate::storage::commit::CommitEvent;
@@ -45,6 +46,8 @@ pub enum LoopEvent {
     Judged(Judged),
     /// From the feeder.
     Feeder(FeederEvent),
+    /// About full copies.
+    Copy(CopyEvent),
     /// From the follower.
     Follower(FollowerEvent),
     /// The state file was written in this version, or could not be.

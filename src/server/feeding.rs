@@ -12,9 +12,10 @@ use crate::client::waiting::{Reason, Ticket};
 use crate::command::dispatch;
 use crate::error::ReplyError;
 use crate::node::replication::LinkOptions;
+use crate::replication::evidence;
 use crate::replication::feeder::{Feeder, FeederEvent, ToFeeder, WalPieces};
 use crate::replication::feeding::{Attachment, Gauge};
-use crate::replication::history::{Evidence, Grounds, Peer, RecordFacts, may_continue};
+use crate::replication::history::{Evidence, Grounds, Peer, may_continue};
 use crate::replication::progress::{Address, ReplicaId, Stage};
 use crate::replication::ring::Committed;
 use crate::storage::cf::Cf;
@@ -154,7 +155,7 @@ impl Server {
                 ticket,
                 id,
                 next,
-                evidence: evidence(&rocks, next, latest),
+                evidence: look_at_log(&rocks, id, next, latest),
             }));
         }));
     }
@@ -364,10 +365,7 @@ pub(super) fn last_record_id(rocks: &Rocks) -> Result<Option<ReplicationId>, Str
         .record_holding(last, last)
         .map_err(|error| error.to_string())?;
     match record {
-        Some(record) => Ok(record
-            .replication_id
-            .as_deref()
-            .and_then(ReplicationId::from_bytes)),
+        Some(record) => Ok(record.id),
         None => stored_id(rocks),
     }
 }
@@ -379,40 +377,14 @@ fn stored_id(rocks: &Rocks) -> Result<Option<ReplicationId>, String> {
         .and_then(|bytes| ReplicationId::from_bytes(&bytes)))
 }
 
-/// What the log and the database say about whoever wants to go on with `next`.
-fn evidence(rocks: &Rocks, next: Seq, latest: Seq) -> Result<Evidence, String> {
+/// What the log and the database say about whoever presents `id` and wants to go on with `next`.
+fn look_at_log(
+    rocks: &Rocks,
+    id: Option<ReplicationId>,
+    next: Seq,
+    latest: Seq,
+) -> Result<Evidence, String> {
     let source = WalSource::new(rocks.db_dir());
-    let facts = |seq: Seq| -> Result<Option<(RecordFacts, Seq)>, String> {
-        let record = source
-            .record_holding(seq, latest)
-            .map_err(|error| error.to_string())?;
-        Ok(record.map(|record| {
-            let facts = RecordFacts {
-                first: record.first,
-                id: record
-                    .replication_id
-                    .as_deref()
-                    .and_then(ReplicationId::from_bytes),
-            };
-            (facts, record.first.after_batch(record.count))
-        }))
-    };
-    let mut evidence = Evidence::default();
-    if next > Seq::ZERO.next() {
-        let before = Seq::new(next.get() - 1);
-        match facts(before)? {
-            Some((record, _)) if record.first <= before => evidence.holding = Some(record),
-            Some((record, _)) => evidence.following = Some(record),
-            None => {}
-        }
-    }
-    if evidence.following.is_none()
-        && next <= latest
-        && let Some((record, _)) = facts(next)?
-    {
-        // The record that holds `next` begins before it where no record begins there.
-        evidence.following = Some(record);
-    }
-    evidence.stored = stored_id(rocks)?;
-    Ok(evidence)
+    evidence::gather(&source, next, latest, id, stored_id(rocks)?)
+        .map_err(|error| error.to_string())
 }

@@ -3,6 +3,7 @@
 //! [`turn`] is what happens in one turn of the loop, in order; [`start`] brings a server up and down.
 
 mod commits;
+mod copying;
 mod cron;
 mod durable;
 mod engine_options;
@@ -72,6 +73,7 @@ pub struct Server {
     supervisor: Supervisor,
     durable: durable::Durable,
     feeding: feeding::Feeding,
+    copying: copying::Copying,
     following: roles::Following,
     /// Set when the process is to end, with its exit status.
     exit: Option<i32>,

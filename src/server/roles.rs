@@ -160,12 +160,13 @@ impl Server {
             .view
             .database()
             .map_or(Cf::COUNT as u32, |_| Cf::COUNT as u32);
+        let fetch = self.fetcher(&host, port);
         let start = FollowerStart {
             host,
             port,
             settings: self.link_settings(),
             rules: BatchRules::new(self.node.codec, families),
-            fetch: Box::new(|_| Err("a full copy is not in this build yet".to_owned())),
+            fetch,
         };
         let sender = self.sender.clone();
         match Follower::start(start, move |event| sender.send(LoopEvent::Follower(event))) {
@@ -189,6 +190,12 @@ impl Server {
             ip: (!ip.is_empty()).then_some(ip),
             run_id: self.node.run_id.clone(),
             timeout_ms: u64::from(config.repl_timeout_s) * 1000,
+        }
+    }
+
+    pub(super) fn tell_follower(&self, message: ToFollower) {
+        if let Some(follower) = &self.following.follower {
+            follower.tell(message);
         }
     }
 
@@ -267,7 +274,7 @@ impl Server {
                 };
                 log::warn!("copying all data of the primary; {gives_up}");
             }
-            FollowerEvent::CopyFetched => {}
+            FollowerEvent::CopyFetched => self.want_swap(),
         }
     }
 
@@ -355,6 +362,7 @@ impl Server {
             &mut self.node.replication.followed,
         ) {
             followed.silence_ms = follower.silence_ms();
+            (followed.copied_bytes, followed.copy_bytes) = self.copying.copied_bytes();
         }
     }
 

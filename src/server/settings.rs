@@ -78,7 +78,9 @@ impl Server {
                     self.link_settings_changed();
                     let seconds = self.node.config.repl_timeout_s;
                     self.feeding.tell(ToFeeder::SetTimeout(seconds));
+                    self.shipping_settings_changed();
                 }
+                "max-replication-mb" => self.shipping_settings_changed(),
                 other => self.apply_engine_setting(other),
             }
         }

@@ -1,5 +1,6 @@
 //! Bringing a server up, and down again.
 
+use super::copying::Copying;
 use super::cron::Cron;
 use super::durable::Durable;
 use super::engine_options::open_options;
@@ -83,7 +84,12 @@ impl Server {
             log::warn!("accept-wal-loss is set: writes that the log has lost are not missed");
         }
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
-        durable.accept_loss(rocks.last_seq());
+        if rocks.is_replaced() {
+            // The state file still speaks of the data from before a full copy.
+            durable.state.synced_seq = Some(rocks.last_seq());
+        } else {
+            durable.accept_loss(rocks.last_seq());
+        }
         let reactor =
             Reactor::new().map_err(|error| failure(EXIT_START, format!("cannot poll: {error}")))?;
         let mailbox = reactor
@@ -167,6 +173,8 @@ impl Server {
         node.synced_seq = durable.state.synced_seq;
         let addrs = reactor.listeners().tcp_addrs();
         node.any_port = addrs.first().map_or(0, |addr| addr.port());
+        let copying = Copying::new(&node.config);
+        let is_replaced = rocks.is_replaced();
         let mut server = Server {
             node,
             reactor,
@@ -194,10 +202,12 @@ impl Server {
             supervisor,
             durable,
             feeding: Default::default(),
+            copying,
             following: Default::default(),
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
+        server.begin_copying(is_replaced);
         server.resume_role();
         Ok(server)
     }
@@ -219,6 +229,7 @@ impl Server {
         }
         self.stop_following();
         self.feeding.stop();
+        self.copying.stop();
         let synced = self.committer.take().map(|committer| committer.shutdown());
         self.workers.stop();
         self.readers.stop();

@@ -137,6 +137,7 @@ impl Server {
             LoopEvent::Reopened(result) => self.reopened(result),
             LoopEvent::Judged(judged) => self.judged(judged),
             LoopEvent::Feeder(event) => self.feeder_event(event),
+            LoopEvent::Copy(event) => self.copy_event(event),
             LoopEvent::Follower(event) => self.follower_event(event),
             LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
@@ -178,6 +179,7 @@ impl Server {
                 Request::Exit(status) => self.exit = Some(status),
                 Request::Compact => self.start_compaction(),
                 Request::RoleChanged => {}
+                Request::Ship { client, request } => self.ship(client, request),
                 Request::JudgePsync {
                     client,
                     ticket,
@@ -187,6 +189,7 @@ impl Server {
             }
         }
         self.apply_received();
+        self.swap_if_wanted();
         self.step_role_change();
         self.await_acks();
         self.send_cold_reads();

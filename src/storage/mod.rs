@@ -9,6 +9,7 @@
 //! [`checkpoint`] makes what a full copy ships, [`swap`] puts a copy in the database's place.
 
 pub mod cf;
+pub mod checkpoint;
 pub mod cold;
 pub mod commit;
 pub mod counting;
@@ -35,6 +36,7 @@ pub mod scan;
 pub mod seq;
 pub mod store;
 pub mod survey;
+pub mod swap;
 pub mod types;
 pub mod view;
 pub mod wal;

@@ -5,6 +5,8 @@
 //! of the calls, so only [`super::commit`] writes.
 
 mod backing;
+mod checkpoint;
+mod exchange;
 mod filter;
 mod iter;
 mod open;
@@ -43,6 +45,7 @@ use super::survey;
 use super::wal::BATCH_HEADER_BYTES;
 
 use self::backing::{Backing, Slice};
+pub use self::exchange::Closed;
 use self::filter::FilterLink;
 pub use self::iter::{Direction, Entry, IterOptions, KeyRange, RocksIter, Snapshot};
 pub use self::open::DirLock;
@@ -60,6 +63,7 @@ struct Shared {
     /// Keeps other servers out; released after the database is closed.
     lock: Option<DirLock>,
     options: OpenOptions,
+    is_replaced: bool,
 }
 
 /// Why a database was not reopened.
@@ -169,6 +173,12 @@ impl Rocks {
     /// The options it was opened with.
     pub fn options(&self) -> &OpenOptions {
         &self.0.options
+    }
+
+    /// Whether the last run was cut off while it put a full copy in place, so that what the state file says was synced is not
+    /// said of this data. Whoever opens it stores a state file that fits, then calls [`super::swap::finish`].
+    pub fn is_replaced(&self) -> bool {
+        self.0.is_replaced
     }
 
     /// The directory of the database's own files (`db/`).
@@ -496,37 +506,6 @@ impl Rocks {
     /// Versions of subkeys that compaction must keep for running scans.
     pub fn scans(&self) -> &Arc<ScanRegistry> {
         &self.0.scans
-    }
-
-    /// Closes the database and opens it again, which is how RocksDB recovers from a failed write to its WAL. Waits: for
-    /// a worker.
-    ///
-    /// Every other handle and snapshot has to be dropped meanwhile; after `patience` the attempt ends with
-    /// [`ReopenError::InUse`]. `committed` is the last update whose commit was reported: it must still be there. The
-    /// directory stays locked throughout.
-    pub fn reopen(mut self, committed: Seq, patience: Duration) -> Result<Rocks, ReopenError> {
-        #[cfg(test)]
-        if self.simulated().is_some() {
-            return simulated::reopen(self, committed);
-        }
-        let mut waited = Duration::ZERO;
-        let (options, lock) = loop {
-            if let Some(shared) = Arc::get_mut(&mut self.0) {
-                let options = OpenOptions {
-                    last_synced_seq: Some(committed),
-                    accept_wal_loss: false,
-                    ..shared.options.clone()
-                };
-                break (options, shared.lock.take());
-            }
-            if waited >= patience {
-                return Err(ReopenError::InUse(self));
-            }
-            std::thread::sleep(REOPEN_POLL_INTERVAL);
-            waited += REOPEN_POLL_INTERVAL;
-        };
-        drop(self);
-        open::open_locked(&options, lock).map_err(ReopenError::Failed)
     }
 
     /// Syncs the WAL and stops background work; the handle stays readable and closes the database when it goes.

@@ -13,91 +13,23 @@
 //! Every call blocks for the disk: for a worker or a feeder's thread. A `WalSource` belongs to one opening of the database: after a
 //! full copy file numbers begin anew.
 
+mod error;
 mod files;
-mod log_data;
 
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+pub use self::error::WalSourceError;
 use self::files::{First, LogFiles};
-use self::log_data::last_replication_id;
+use super::received::replication_id_of;
+use super::replication_id::ReplicationId;
 use super::seq::Seq;
-use super::wal::{BATCH_HEADER_BYTES, Damage, LogReader, RecordHead, Step};
-
-/// Why the log cannot be read from somewhere.
-#[derive(Debug)]
-pub enum WalSourceError {
-    /// The log no longer holds that update; a replica that needs it needs a full copy.
-    TooOld {
-        /// The first update that it does hold.
-        oldest: Option<Seq>,
-    },
-    /// That update, and the one before it, do not exist yet.
-    BeyondEnd {
-        /// The last one.
-        last_seq: Seq,
-    },
-    /// That update stands inside a record, not at its start.
-    InsideRecord {
-        /// The record's first update.
-        first: Seq,
-        /// Its updates.
-        count: u32,
-    },
-    /// The log is not what was written, or a file of it is missing.
-    Damaged(Damage),
-    /// The log is compressed (`rocksdb.wal_compression`), which is not read here.
-    Compressed {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The system refused to read.
-    Io {
-        /// Which file.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-}
-
-impl fmt::Display for WalSourceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            WalSourceError::TooOld { oldest: Some(seq) } => {
-                write!(f, "the write-ahead log begins at sequence {seq}")
-            }
-            WalSourceError::TooOld { oldest: None } => {
-                f.write_str("the write-ahead log holds nothing")
-            }
-            WalSourceError::BeyondEnd { last_seq } => {
-                write!(f, "the last sequence is {last_seq}")
-            }
-            WalSourceError::InsideRecord { first, count } => write!(
-                f,
-                "it is not the first sequence of its record, which begins at {first} and holds {count}"
-            ),
-            WalSourceError::Damaged(damage) => {
-                write!(f, "the write-ahead log is damaged: {damage}")
-            }
-            WalSourceError::Compressed { path } => write!(
-                f,
-                "the write-ahead log {} is compressed (rocksdb.wal_compression), no replica can be fed from it",
-                path.display()
-            ),
-            WalSourceError::Io { path, error } => {
-                write!(f, "cannot read {}: {error}", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for WalSourceError {}
+use super::wal::{Damage, LogReader, RecordHead, Step};
 
 /// One record as it stands in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,15 +42,15 @@ pub struct WalRecord<'a> {
     pub batch: &'a [u8],
 }
 
-/// What the record that holds an update says about the history it belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HoldingRecord {
+/// What a record says about the history it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordHistory {
     /// Its first update.
     pub first: Seq,
     /// Its updates, one or more.
     pub count: u32,
-    /// What follows `r ` in its last LogData of that kind: the replication id, 16 bytes if it is one. `None` when there is none.
-    pub replication_id: Option<Vec<u8>>,
+    /// The replication id that it ends in.
+    pub id: Option<ReplicationId>,
 }
 
 /// The logs of one open database.
@@ -172,18 +104,78 @@ impl WalSource {
         &self,
         seq: Seq,
         last_seq: Seq,
-    ) -> Result<Option<HoldingRecord>, WalSourceError> {
-        if seq > last_seq {
-            return Ok(None);
+    ) -> Result<Option<RecordHistory>, WalSourceError> {
+        // What was deleted is replaced by the first record after it, a second time if more is deleted meanwhile.
+        let mut seq = seq;
+        loop {
+            match self.oldest()? {
+                Some(oldest) => seq = seq.max(oldest),
+                None => return Ok(None),
+            }
+            if seq > last_seq {
+                return Ok(None);
+            }
+            match self.record_at(seq) {
+                Err(WalSourceError::TooOld { .. }) => {}
+                result => return result,
+            }
         }
-        let oldest = self.oldest()?;
-        let seq = match oldest {
-            None => return Ok(None),
-            Some(oldest) => seq.max(oldest),
-        };
-        if seq > last_seq {
-            return Ok(None);
+    }
+
+    /// The first record that begins at `seq` or later; `None` as for [`WalSource::record_holding`].
+    pub fn record_following(
+        &self,
+        seq: Seq,
+        last_seq: Seq,
+    ) -> Result<Option<RecordHistory>, WalSourceError> {
+        match self.record_holding(seq, last_seq)? {
+            Some(record) if record.first < seq => {
+                self.record_holding(behind(record.first, record.count), last_seq)
+            }
+            record => Ok(record),
         }
+    }
+
+    /// The last update of the last record that ends in `id`: where that history ended. Reads the logs from the newest back, whole
+    /// files, until it is found or `bytes_max` bytes were read; `None` then. Damage hides what is behind it in its file.
+    pub fn last_of(
+        &self,
+        id: ReplicationId,
+        bytes_max: u64,
+    ) -> Result<Option<Seq>, WalSourceError> {
+        let mut bytes_left = bytes_max;
+        let mut batch = Vec::new();
+        for file in self.0.list()?.into_iter().rev() {
+            let io_error = |error| WalSourceError::Io {
+                path: file.path.clone(),
+                error,
+            };
+            let Some((opened, path)) = self.0.open(file.number).map_err(io_error)? else {
+                continue;
+            };
+            let mut log = OpenLog {
+                number: file.number,
+                path,
+                reader: LogReader::new(opened, file.number),
+            };
+            let mut found = None;
+            while let Whole::Record(head, (first, count)) = log.step(&mut batch)? {
+                let Some(left) = bytes_left.checked_sub(head.bytes) else {
+                    return Ok(found);
+                };
+                bytes_left = left;
+                if count > 0 && replication_id_of(&batch) == Some(id) {
+                    found = Some(Seq::new(behind(first, count).get() - 1));
+                }
+            }
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    fn record_at(&self, seq: Seq) -> Result<Option<RecordHistory>, WalSourceError> {
         let mut cursor = WalCursor {
             files: Arc::clone(&self.0),
             at: None,
@@ -193,26 +185,19 @@ impl WalSource {
         match cursor.find_start() {
             Ok(()) => {}
             Err(WalSourceError::InsideRecord { first, .. }) => cursor.next = first,
-            // Deleted just now: the first one after it is as good.
-            Err(WalSourceError::TooOld {
-                oldest: Some(oldest),
-            }) if oldest > seq => return self.record_holding(oldest, last_seq),
             Err(error) => return Err(error),
         }
         // Either way the cursor stands before the record; those without updates in front of it hold nothing.
-        loop {
-            match cursor.read()? {
-                Some((_, 0)) => {}
-                Some((first, count)) => {
-                    return Ok(Some(HoldingRecord {
-                        first,
-                        count,
-                        replication_id: last_replication_id(&cursor.batch).map(<[u8]>::to_vec),
-                    }));
-                }
-                None => return Ok(None),
+        while let Some((first, count)) = cursor.read()? {
+            if count > 0 {
+                return Ok(Some(RecordHistory {
+                    first,
+                    count,
+                    id: replication_id_of(&cursor.batch),
+                }));
             }
         }
+        Ok(None)
     }
 }
 

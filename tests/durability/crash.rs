@@ -206,6 +206,7 @@ fn a_node_that_was_a_replica_does_not_start_as_a_primary() {
     };
     state.store(dir.path()).expect("a state file");
     let server = Setup::new().start_in(dir);
+    server.expect_log("the link to 127.0.0.1:1");
     let mut client = server.connect();
     let refused = client.call("SET k v").text();
     assert!(refused.contains("READONLY"), "{refused}");

@@ -316,6 +316,7 @@ mod tests {
         "debug",
         "command|getkeys",
         "command|getkeysandflags",
+        "replconf",
     ];
 
     #[test]

@@ -6,6 +6,7 @@
 /// The lines, sorted by name.
 #[rustfmt::skip]
 pub const LINES: &[(&str, &str)] = &[
+    ("_fetch_file", "files"),
     ("acl|cat", "[categoryname]"),
     ("acl|deluser", "username [username ...]"),
     ("acl|dryrun", "username command [arg [arg ...]]"),
@@ -134,6 +135,7 @@ pub const LINES: &[(&str, &str)] = &[
     ("ping", "[message]"),
     ("psetex", "key milliseconds value"),
     ("psubscribe", "pattern [pattern ...]"),
+    ("psync", "[replicationid] offset"),
     ("pttl", "key"),
     ("publish", "channel message"),
     ("pubsub|channels", "[pattern]"),

@@ -18,6 +18,8 @@ const INTENDED: &[(&str, &str)] = &[
     ("compact", "of Kvrocks"),
     ("clusterx", "of Kvrocks"),
     ("_db_name", "of Kvrocks"),
+    ("_fetch_meta", "of Kvrocks"),
+    ("_fetch_file", "of Kvrocks"),
     ("psync", "Kvrocks's form has one argument"),
 ];
 

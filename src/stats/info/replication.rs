@@ -62,6 +62,13 @@ fn followed_primary(node: &Node, followed: &Followed, last: u64, fields: &mut Fi
     fields.add("master_last_io_seconds_ago", silence_s);
     let copies = followed.state() == LinkState::Sync;
     fields.add("master_sync_in_progress", u8::from(copies));
+    if copies {
+        // A primary says how large a file is right before it: the total grows while files come.
+        let left = followed.copy_bytes.saturating_sub(followed.copied_bytes);
+        fields.add("master_sync_total_bytes", followed.copy_bytes);
+        fields.add("master_sync_read_bytes", followed.copied_bytes);
+        fields.add("master_sync_left_bytes", left);
+    }
     fields.add("slave_read_repl_offset", last);
     fields.add("slave_repl_offset", last);
     if !is_up {

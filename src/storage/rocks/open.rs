@@ -1,7 +1,8 @@
 //! Opening a directory: every check that can be made before RocksDB writes to it, then the database itself.
 //!
 //! The order, and why:
-//! 1. Take the directory's lock, so that nothing below looks at files that another server is changing.
+//! 1. Take the directory's lock, so that nothing below looks at files that another server is changing. Settle a full copy
+//!    that a crash has cut off while it was put in place ([`super::super::swap`]).
 //! 2. Inspect the files ([`super::super::inspect`]): what RocksDB would overwrite, or open silently short, is refused.
 //! 3. Open, with the compaction filters still blind.
 //! 4. Compare what was recovered with what the inspection found and with what is known to have been synced.
@@ -22,6 +23,7 @@ use super::super::filters::{FilterSettings, ScanRegistry};
 use super::super::inspect::{self, Found};
 use super::super::options::OpenOptions;
 use super::super::probe;
+use super::super::swap;
 use super::backing::backing;
 use super::filter::{self, FilterLink};
 use super::tune::Tuned;
@@ -31,7 +33,35 @@ use super::{Engine, Rocks, Shared, db_dir, read_tier};
 pub(super) fn open(options: &OpenOptions) -> Result<Rocks, OpenError> {
     fs::create_dir_all(&options.dir).map_err(|error| io_error("create", &options.dir, &error))?;
     let lock = DirLock::take(&options.dir)?;
-    open_locked(options, lock)
+    let swap_error = |error: io::Error| io_error("settle the full copy in", &options.dir, &error);
+    let synced_before = match swap::recover(&options.dir).map_err(swap_error)? {
+        swap::Found::Settled => return open_locked(options, lock),
+        swap::Found::Replaced { synced_before } => synced_before,
+    };
+    let copy = OpenOptions {
+        last_synced_seq: None,
+        ..options.clone()
+    };
+    let mut rocks = match open_locked(&copy, lock.clone()) {
+        // Neither says anything about the copy.
+        Err(error @ (OpenError::Io { .. } | OpenError::Locked { .. })) => return Err(error),
+        Err(error) => {
+            log::error!(
+                "the full copy that was put in place does not open, the data from before is taken back: {error}"
+            );
+            swap::take_back(&options.dir).map_err(swap_error)?;
+            let before = OpenOptions {
+                last_synced_seq: synced_before,
+                ..options.clone()
+            };
+            open_locked(&before, lock)?
+        }
+        Ok(rocks) => rocks,
+    };
+    if let Some(shared) = Arc::get_mut(&mut rocks.0) {
+        shared.is_replaced = true;
+    }
+    Ok(rocks)
 }
 
 /// Opens the database in a directory that is locked already.
@@ -39,6 +69,10 @@ pub(super) fn open_locked(
     options: &OpenOptions,
     lock: Option<DirLock>,
 ) -> Result<Rocks, OpenError> {
+    #[cfg(test)]
+    if let Some(disk) = super::simulated::disk_at(&options.dir) {
+        return super::simulated::open(disk, options);
+    }
     let db_dir = db_dir(&options.dir);
     let found = inspect::inspect(&db_dir, options)?;
     let tuned = Tuned::new(&options.rocksdb).map_err(|error| OpenError::Settings {
@@ -74,6 +108,7 @@ pub(super) fn open_locked(
         scans,
         lock,
         options: options.clone(),
+        is_replaced: false,
     }));
     found.check_recovered(rocks.last_seq(), options)?;
     probe::check_slot_encoding(&rocks, options.slot_encoded)?;
@@ -167,10 +202,11 @@ fn io_error(verb: &str, path: &Path, error: &io::Error) -> OpenError {
 
 /// The lock on a data directory, held as long as this lives, a `kill -9` included.
 ///
-/// It is an advisory lock on the directory itself, so that it leaves no file behind and covers the state file too.
+/// Clones are the same lock. It is an advisory lock on the directory itself, so that it leaves no file behind and covers the state file too.
 /// RocksDB's own lock inside `db/` is taken as well, which keeps Kvrocks out.
+#[derive(Clone)]
 pub struct DirLock {
-    _dir: File,
+    _dir: Arc<File>,
 }
 
 impl DirLock {
@@ -179,7 +215,9 @@ impl DirLock {
         let file = File::open(dir).map_err(|error| io_error("open", dir, &error))?;
         // SAFETY: a plain system call on a descriptor that is open for the length of the call.
         if unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } == 0 {
-            return Ok(Some(DirLock { _dir: file }));
+            return Ok(Some(DirLock {
+                _dir: Arc::new(file),
+            }));
         }
         let error = io::Error::last_os_error();
         match error.kind() {

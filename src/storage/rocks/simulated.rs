@@ -11,7 +11,6 @@ mod image;
 pub use disk::{Crash, Disk, Faults, Logged, Mounted, Refusal, disk_at};
 pub use image::{Cursor, Image};
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use self::either::Backing;
@@ -20,14 +19,12 @@ use super::super::error::{CommitFailure, OpenError, StoreError, WriteError};
 use super::super::options::OpenOptions;
 use super::super::seq::Seq;
 use super::filter::FilterLink;
-use super::{ReopenError, Rocks, Shared, WriteMode};
+use super::{Rocks, Shared, WriteMode};
 
 /// An open simulated database.
 pub struct Store {
     disk: Disk,
     state: Mutex<StoreState>,
-    /// It was closed in order by reopening; the disk stays open.
-    is_handed_on: AtomicBool,
 }
 
 struct StoreState {
@@ -127,9 +124,7 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        if !self.is_handed_on.load(Ordering::Relaxed) {
-            self.disk.state().is_open = false;
-        }
+        self.disk.state().is_open = false;
     }
 }
 
@@ -172,35 +167,13 @@ fn open_locked(disk: &Disk, options: &OpenOptions) -> Result<Rocks, OpenError> {
                 image,
                 stopped: None,
             }),
-            is_handed_on: AtomicBool::new(false),
         }),
         link: Arc::new(FilterLink::default()),
         scans: Arc::default(),
         lock: None,
         options: options.clone(),
+        is_replaced: false,
     })))
-}
-
-/// Closes the database and opens it again; see [`Rocks::reopen`]. Does not wait for other handles.
-pub(super) fn reopen(mut rocks: Rocks, committed: Seq) -> Result<Rocks, ReopenError> {
-    let Some(shared) = Arc::get_mut(&mut rocks.0) else {
-        return Err(ReopenError::InUse(rocks));
-    };
-    let options = OpenOptions {
-        last_synced_seq: Some(committed),
-        accept_wal_loss: false,
-        ..shared.options.clone()
-    };
-    let Some(store) = shared.engine.simulated() else {
-        unreachable!("asked of a simulated database only");
-    };
-    let disk = store.disk.clone();
-    store.is_handed_on.store(true, Ordering::Relaxed);
-    drop(rocks);
-    open_locked(&disk, &options).map_err(|error| {
-        disk.state().is_open = false;
-        ReopenError::Failed(error)
-    })
 }
 
 #[cfg(test)]

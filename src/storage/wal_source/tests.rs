@@ -149,33 +149,30 @@ fn the_tail_is_followed_through_growth_and_into_the_next_log() {
     let logs = Logs::new(&[(4, &[])]);
     let mut cursor = logs.source().cursor(Seq::new(1), Seq::ZERO).unwrap();
     let mut log = Vec::new();
-    let mut next = 1u64;
     let mut number = 4;
-    for round in 0..200usize {
-        // Sizes around a block's end, pieces of what is not committed yet behind it, and a new log now and then.
-        let payload = batch(next, 2, 12 + round * 611 % 70_000);
-        append(&mut log, &payload);
-        let whole = log.len();
-        append(&mut log, &batch(next + 2, 1, 5000));
-        fs::write(logs.path(number), &log[..whole + round * 37 % 5000]).unwrap();
-        assert!(cursor.next(Seq::new(next - 1)).unwrap().is_none());
-        let record = cursor
-            .next(Seq::new(next + 1))
-            .unwrap()
-            .unwrap_or_else(|| panic!("round {round}"));
-        assert_eq!(record.batch, payload);
-        assert_eq!((record.first.get(), record.count), (next, 2));
-        assert!(cursor.next(Seq::new(next + 1)).unwrap().is_none());
-        log.truncate(whole);
-        fs::write(logs.path(number), &log).unwrap();
-        next += 2;
-        if round % 17 == 16 {
+    // Sizes around a block's end.
+    let payload = |round: usize| batch(round as u64 * 2 + 1, 2, 12 + round * 611 % 70_000);
+    for round in 0..200 {
+        append(&mut log, &payload(round));
+        // The next record is being written: some of it is in the file, or all of it.
+        let mut ahead = log.clone();
+        append(&mut ahead, &payload(round + 1));
+        let shown = log.len() + (ahead.len() - log.len()) * (round % 7) / 6;
+        fs::write(logs.path(number), &ahead[..shown]).unwrap();
+        let last = round as u64 * 2 + 2;
+        assert!(cursor.next(Seq::new(last - 2)).unwrap().is_none());
+        let record = cursor.next(Seq::new(last)).unwrap().unwrap();
+        assert!(record.batch == payload(round), "round {round}");
+        assert_eq!((record.first.get(), record.count), (last - 1, 2));
+        assert!(cursor.next(Seq::new(last)).unwrap().is_none());
+        if round % 17 == 16 && round % 7 < 6 {
+            // Cut off where it is; the next record is in the next log then.
             logs.archive(number);
             number += 3;
             log.clear();
         }
     }
-    assert_eq!(cursor.next_seq(), Seq::new(next));
+    assert_eq!(cursor.next_seq(), Seq::new(401));
 }
 
 #[test]
@@ -347,21 +344,35 @@ fn the_record_that_holds_an_update_tells_its_history() {
     let logs = Logs::new(&[]);
     fs::write(logs.path(3), log).unwrap();
     let source = logs.source();
-    let holding = |seq| {
-        source
-            .record_holding(Seq::new(seq), Seq::new(10))
-            .unwrap()
-            .map(|record| (record.first.get(), record.replication_id))
+    let shown = |record: Option<RecordHistory>| {
+        record.map(|record| {
+            let id = record.id.map_or(String::new(), |id| id.to_string());
+            (record.first.get(), id.chars().next())
+        })
     };
+    let last = Seq::new(10);
+    let holding = |seq| shown(source.record_holding(Seq::new(seq), last).unwrap());
+    let following = |seq| shown(source.record_following(Seq::new(seq), last).unwrap());
     for seq in 0..=6 {
-        assert_eq!(holding(seq), Some((5, Some(vec![b'A'; 16]))), "{seq}");
+        assert_eq!(holding(seq), Some((5, Some('A'))), "{seq}");
     }
     for seq in 7..=9 {
-        assert_eq!(holding(seq), Some((7, Some(vec![b'B'; 16]))), "{seq}");
+        assert_eq!(holding(seq), Some((7, Some('B'))), "{seq}");
     }
     assert_eq!(holding(10), Some((10, None)));
     assert_eq!(holding(11), None);
-    let nothing = Logs::new(&[(3, &[])]).source();
+    assert_eq!(following(5), Some((5, Some('A'))));
+    assert_eq!(following(6), Some((7, Some('B'))));
+    assert_eq!(following(9), Some((10, None)));
+    assert_eq!(following(11), None);
+    let id = |letter| ReplicationId::from_bytes(&[letter; 16]).unwrap();
+    let last_of = |letter, bytes| source.last_of(id(letter), bytes).unwrap();
+    assert_eq!(last_of(b'A', 1 << 20), Some(Seq::new(6)));
+    assert_eq!(last_of(b'B', 1 << 20), Some(Seq::new(9)));
+    assert_eq!(last_of(b'C', 1 << 20), None, "it holds no update");
+    assert_eq!(last_of(b'B', 60), None, "so far it is not read");
+    let empty = Logs::new(&[(3, &[])]);
+    let nothing = empty.source();
     assert_eq!(
         nothing.record_holding(Seq::new(3), Seq::new(9)).unwrap(),
         None
@@ -429,4 +440,44 @@ fn a_database_is_followed_while_it_is_written_flushed_and_opened_again() {
         source.0.list().unwrap().len() > 3,
         "several logs were crossed"
     );
+}
+
+#[test]
+fn a_reader_on_another_thread_sees_every_record_once_while_writers_go_on() {
+    const RECORDS: u64 = 12_000;
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = OpenOptions::new(dir.path());
+    options.rocksdb.write_buffer_size = 1 << 20;
+    let rocks = Rocks::open(&options).unwrap();
+    let source = WalSource::new(rocks.db_dir());
+    let value = |key: u64| vec![key as u8; (key.wrapping_mul(2_654_435_761) % 2500) as usize];
+    let writer = {
+        let rocks = rocks.clone();
+        std::thread::spawn(move || {
+            for key in 0..RECORDS {
+                rocks
+                    .write(&put(key, &value(key)), WriteMode::default())
+                    .unwrap();
+            }
+        })
+    };
+    let mut cursor = source.cursor(Seq::new(1), Seq::ZERO).unwrap();
+    let mut seen = 0u64;
+    while seen < RECORDS {
+        let last_seq = rocks.last_seq();
+        while let Some(record) = cursor.next(last_seq).unwrap() {
+            assert!(
+                record.batch[12..] == put(seen, &value(seen))[12..],
+                "{seen}"
+            );
+            seen += 1;
+        }
+        assert!(seen < RECORDS || last_seq.get() == RECORDS);
+        if writer.is_finished() && rocks.last_seq().get() < RECORDS {
+            break;
+        }
+    }
+    writer.join().unwrap();
+    assert_eq!(seen, RECORDS);
+    assert!(cursor.next(rocks.last_seq()).unwrap().is_none());
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::super::record::Record;
-use super::super::{Direction, KeyRange};
+use super::super::{Direction, KeyRange, ReopenError};
 use super::*;
 
 const DIR: &str = "/simulated/store";

@@ -1,0 +1,455 @@
+//! Full copies. As a primary: checkpoints are made, shipped and removed, each sender on a thread of its own. As a replica: a
+//! fetched copy takes the place of the database.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::feeding::last_record_id;
+use super::start::EXIT_STORAGE;
+use super::workers::Job;
+use super::{LoopEvent, Server};
+use crate::client::ClientKey;
+use crate::client::waiting::Reason;
+use crate::command::dispatch;
+use crate::error::ReplyError;
+use crate::node::replication::LinkRequest;
+use crate::reactor::Stream;
+use crate::replication::feeder::ToFeeder;
+use crate::replication::fetch::{FetchProgress, FetchRequest, fetch};
+use crate::replication::follower::{Fetch, ToFollower};
+use crate::replication::full_copy::{NO_CHECKPOINT, Shipping};
+use crate::storage::checkpoint::{self, CheckpointMaker, CheckpointState, Decision};
+use crate::storage::replication_id::ReplicationId;
+use crate::storage::rocks::Rocks;
+use crate::storage::seq::Seq;
+use crate::storage::swap::{self, Exchanged};
+use crate::storage::wal_source::WalSource;
+
+/// Senders at a time: a replica fetches over four connections at most.
+const SENDERS_MAX: usize = 32;
+/// How long running reads of workers may delay the exchange of the database.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Milliseconds for a connection to the primary to come about; Kvrocks's figure.
+const CONNECT_MS: u64 = 3100;
+
+/// The loop's side of full copies.
+pub(super) struct Copying {
+    checkpoint: CheckpointState,
+    /// With whoever makes one.
+    maker: Option<CheckpointMaker>,
+    shipping: Arc<Shipping>,
+    /// Replicas that have asked for the list of files.
+    waiting: Vec<ClientKey>,
+    /// A fetched copy waits to be put in the place of the database.
+    swap_wanted: bool,
+    /// The version of the state file from which on the data that was replaced is not needed.
+    finish_after: Option<u64>,
+    /// How far the fetch under way is.
+    progress: Arc<FetchProgress>,
+    follows: u64,
+}
+
+/// What threads tell the loop about copies.
+pub enum CopyEvent {
+    /// The first update that the log holds, for whoever has asked for files.
+    Oldest(Option<Seq>),
+    /// A checkpoint was made, or could not be.
+    Made(CheckpointMaker, Result<Seq, String>),
+    /// The checkpoint is gone.
+    Removed,
+    /// A sender has ended.
+    SenderEnded(Result<String, String>),
+    /// The copy was put in the place of the database, or not.
+    Swapped(Exchanged, Option<ReplicationId>),
+    /// It could not be looked at, or the database could not be closed.
+    SwapRefused(Box<Rocks>, String),
+}
+
+impl Copying {
+    pub(super) fn new(config: &crate::config::Config) -> Copying {
+        Copying {
+            checkpoint: CheckpointState::at_start(),
+            maker: Some(CheckpointMaker::default()),
+            shipping: Arc::new(new_shipping(config)),
+            waiting: Vec::new(),
+            swap_wanted: false,
+            finish_after: None,
+            progress: Arc::default(),
+            follows: 0,
+        }
+    }
+
+    /// How far the fetch under way is: bytes that have come, and those of the files whose sizes are known so far.
+    pub(super) fn copied_bytes(&self) -> (u64, u64) {
+        let done = self.progress.bytes_done.load(Ordering::Relaxed);
+        (done, self.progress.bytes_known.load(Ordering::Relaxed))
+    }
+
+    /// Ends every sender.
+    pub(super) fn stop(&self) {
+        self.shipping.stop();
+    }
+}
+
+fn new_shipping(config: &crate::config::Config) -> Shipping {
+    Shipping::new(
+        config.dir.clone(),
+        u64::from(config.max_replication_mb) << 20,
+        u64::from(config.repl_timeout_s) * 1000,
+    )
+}
+
+impl Server {
+    /// Clears away what an earlier process has left of copies.
+    pub(super) fn begin_copying(&mut self, is_replaced: bool) {
+        let dir = self.node.config.dir.clone();
+        self.workers.give(Job::new(move |sender| {
+            if is_replaced && let Err(error) = swap::finish(&dir) {
+                log::warn!("the data from before a full copy cannot be removed: {error}");
+            }
+            if let Err(error) = checkpoint::remove(&dir) {
+                log::warn!("an old checkpoint cannot be removed: {error}");
+            }
+            sender.send(LoopEvent::Copy(CopyEvent::Removed));
+        }));
+    }
+
+    /// The settings that senders read have changed.
+    pub(super) fn shipping_settings_changed(&mut self) {
+        let config = &self.node.config;
+        let shipping = &self.copying.shipping;
+        shipping.set_bytes_per_second_max(u64::from(config.max_replication_mb) << 20);
+        shipping.set_stall_ms(u64::from(config.repl_timeout_s) * 1000);
+    }
+
+    /// A replica asks for files, or for the list of them.
+    pub(super) fn ship(&mut self, client: ClientKey, request: LinkRequest) {
+        match request {
+            LinkRequest::FetchMeta => {
+                self.copying.waiting.push(client);
+                self.look_for_oldest();
+            }
+            LinkRequest::FetchFile { names } => {
+                if !self.copying.checkpoint.is_served()
+                    || self.copying.checkpoint.senders() >= SENDERS_MAX
+                {
+                    return self.refuse_files(client);
+                }
+                self.send_on_thread(client, move |shipping, stream| {
+                    let bytes = shipping.send_files(stream, &names)?;
+                    Ok(format!("{bytes} bytes of files"))
+                });
+            }
+        }
+    }
+
+    fn look_for_oldest(&mut self) {
+        let Ok(rocks) = self.node.view.database().cloned() else {
+            return;
+        };
+        self.workers.give(Job::new(move |sender| {
+            let oldest = WalSource::new(rocks.db_dir())
+                .oldest()
+                .unwrap_or_else(|error| {
+                    log::error!("the log cannot be read: {error}");
+                    None
+                });
+            drop(rocks);
+            sender.send(LoopEvent::Copy(CopyEvent::Oldest(oldest)));
+        }));
+    }
+
+    fn refuse_files(&mut self, client: ClientKey) {
+        let error = ReplyError::fixed(NO_CHECKPOINT);
+        dispatch::unblock_with_error(&mut self.node, client, &error);
+        self.node.close_after_reply(client);
+    }
+
+    pub(super) fn copy_event(&mut self, event: CopyEvent) {
+        let now = self.node.now();
+        match event {
+            CopyEvent::Oldest(oldest) => self.serve_waiting(oldest),
+            CopyEvent::Made(maker, result) => {
+                self.copying.maker = Some(maker);
+                match result {
+                    Ok(seq) => {
+                        log::info!("a checkpoint for replicas was made at sequence {seq}");
+                        self.copying.checkpoint.created(now, seq);
+                        self.look_for_oldest();
+                    }
+                    Err(text) => {
+                        log::error!("{text}");
+                        self.copying.checkpoint.failed();
+                        for client in std::mem::take(&mut self.copying.waiting) {
+                            self.refuse_files(client);
+                        }
+                    }
+                }
+            }
+            CopyEvent::Removed => {
+                self.copying.checkpoint.removed();
+                if !self.copying.waiting.is_empty() {
+                    self.look_for_oldest();
+                }
+            }
+            CopyEvent::SenderEnded(result) => {
+                self.copying.checkpoint.sender_ended(now);
+                match result {
+                    Ok(what) => log::info!("a replica was sent {what}"),
+                    Err(text) => log::warn!("a replica could not be sent files: {text}"),
+                }
+            }
+            CopyEvent::Swapped(exchanged, id) => self.swapped(exchanged, id),
+            CopyEvent::SwapRefused(rocks, why) => {
+                self.take_database_back(*rocks);
+                self.copy_failed(why);
+            }
+        }
+    }
+
+    fn serve_waiting(&mut self, oldest: Option<Seq>) {
+        if self.copying.waiting.is_empty() {
+            return;
+        }
+        let now = self.node.now();
+        let wal_ttl_ms = self.node.config.rocksdb.wal_ttl_ms();
+        let last_seq = self.node.last_seq;
+        let checkpoint = &mut self.copying.checkpoint;
+        match checkpoint.request(now, oldest, last_seq, wal_ttl_ms) {
+            Decision::Wait => {}
+            Decision::TooOld => {
+                for client in std::mem::take(&mut self.copying.waiting) {
+                    self.refuse_files(client);
+                }
+            }
+            Decision::Serve => {
+                for client in std::mem::take(&mut self.copying.waiting) {
+                    self.node.replication.full_syncs += 1;
+                    self.send_on_thread(client, |shipping, stream| {
+                        let files = shipping.send_list(stream)?;
+                        Ok(format!("the list of {files} files"))
+                    });
+                }
+            }
+            Decision::Create => {
+                let (Ok(rocks), Some(mut maker)) = (
+                    self.node.view.database().cloned(),
+                    self.copying.maker.take(),
+                ) else {
+                    return self.copying.checkpoint.failed();
+                };
+                self.workers.give(Job::new(move |sender| {
+                    let made = maker.create(&rocks).map_err(|error| error.to_string());
+                    drop(rocks);
+                    sender.send(LoopEvent::Copy(CopyEvent::Made(maker, made)));
+                }));
+            }
+        }
+    }
+
+    /// Takes a client's socket to a thread that sends on it.
+    fn send_on_thread(
+        &mut self,
+        client: ClientKey,
+        send: impl FnOnce(
+            &Shipping,
+            std::net::TcpStream,
+        ) -> Result<String, crate::replication::full_copy::ShipError>
+        + Send
+        + 'static,
+    ) {
+        let Some((stream, ..)) = self.detach(client) else {
+            return;
+        };
+        let Stream::Tcp(stream) = stream else {
+            log::warn!("files are not sent over a Unix socket");
+            return;
+        };
+        let stream = std::net::TcpStream::from(stream);
+        self.copying.checkpoint.sender_began();
+        let shipping = Arc::clone(&self.copying.shipping);
+        let sender = self.sender.clone();
+        let thread = std::thread::Builder::new().name("file-sender".to_owned());
+        let started = thread.spawn(move || {
+            let result = send(&shipping, stream).map_err(|error| error.to_string());
+            sender.send(LoopEvent::Copy(CopyEvent::SenderEnded(result)));
+        });
+        if let Err(error) = started {
+            log::error!("no thread to send files: {error}");
+            self.copying.checkpoint.sender_ended(self.node.now());
+        }
+    }
+
+    /// Looks every few seconds whether the checkpoint should go.
+    pub(super) fn remove_old_checkpoint(&mut self) {
+        if !self.copying.checkpoint.remove_now(self.node.now()) {
+            return;
+        }
+        let dir = self.node.config.dir.clone();
+        self.workers.give(Job::new(move |sender| {
+            if let Err(error) = checkpoint::remove(&dir) {
+                log::warn!("an old checkpoint cannot be removed: {error}");
+            }
+            sender.send(LoopEvent::Copy(CopyEvent::Removed));
+        }));
+    }
+
+    // ---- as a replica ----
+
+    /// How the follower of this primary fetches a copy.
+    pub(super) fn fetcher(&mut self, host: &str, port: u16) -> Fetch {
+        self.copying.follows += 1;
+        self.copying.progress = Arc::default();
+        let config = &self.node.config;
+        let request = FetchRequest {
+            host: host.to_owned(),
+            port,
+            user: (!config.masteruser.is_empty()).then(|| config.masteruser.clone()),
+            password: (!config.masterauth.is_empty()).then(|| config.masterauth.clone()),
+            dir: config.dir.clone(),
+            // New with every following: what an earlier one has fetched is of a database that may have changed.
+            origin: format!(
+                "{host}:{port} {} {}",
+                self.node.run_id, self.copying.follows
+            ),
+            connect_ms: CONNECT_MS,
+            stall_ms: u64::from(config.repl_timeout_s) * 1000,
+            reserve_bytes: config.disk_reserve,
+        };
+        let progress = Arc::clone(&self.copying.progress);
+        Box::new(move |cancel| {
+            let fetched = fetch(&request, &progress, cancel).map_err(|error| error.to_string())?;
+            log::info!(
+                "a full copy was fetched: {} files, {} bytes; {} files were there already",
+                fetched.files,
+                fetched.bytes,
+                fetched.kept
+            );
+            Ok(())
+        })
+    }
+
+    /// A copy is there: it takes the database's place as soon as nothing is on its way.
+    pub(super) fn want_swap(&mut self) {
+        self.copying.swap_wanted = true;
+        if let Some(followed) = &mut self.node.replication.followed {
+            followed.is_swapping = true;
+        }
+        self.node.is_reopening = true;
+    }
+
+    pub(super) fn swap_if_wanted(&mut self) {
+        if !self.copying.swap_wanted || self.node.view.has_uncommitted() {
+            return;
+        }
+        let is_idle = self
+            .committer
+            .as_ref()
+            .is_some_and(|committer| committer.is_idle());
+        if !is_idle || self.node.replication.change.is_some() {
+            return;
+        }
+        self.copying.swap_wanted = false;
+        let (Some(committer), Some(rocks)) =
+            (self.committer.take(), self.node.view.take_database())
+        else {
+            return;
+        };
+        self.feeding.tell(ToFeeder::Close(None));
+        self.feeding.stop();
+        self.copying.shipping.stop();
+        let retired = committer.retire();
+        let synced_before = self.durable.state.synced_seq;
+        self.workers.give(Job::new(move |sender| {
+            retired.join();
+            let refused = |rocks: Rocks, why: String| {
+                LoopEvent::Copy(CopyEvent::SwapRefused(Box::new(rocks), why))
+            };
+            if let Err(error) = swap::check_copy(rocks.options()) {
+                return sender.send(refused(rocks, format!("the copy cannot be used: {error}")));
+            }
+            let closed = match rocks.close(PATIENCE) {
+                Ok(closed) => closed,
+                Err(rocks) => {
+                    let why = "other threads still read from the database".to_owned();
+                    return sender.send(refused(rocks, why));
+                }
+            };
+            let exchanged = swap::exchange(closed, synced_before);
+            let id = match &exchanged {
+                Exchanged::New(rocks) | Exchanged::Old { rocks, .. } => last_record_id(rocks)
+                    .unwrap_or_else(|text| {
+                        log::error!("{text}");
+                        None
+                    }),
+                Exchanged::Neither { .. } => None,
+            };
+            sender.send(LoopEvent::Copy(CopyEvent::Swapped(exchanged, id)));
+        }));
+    }
+
+    fn swapped(&mut self, exchanged: Exchanged, id: Option<ReplicationId>) {
+        match exchanged {
+            Exchanged::New(rocks) => {
+                let last = rocks.last_seq();
+                log::info!("the copy is this node's database now, at sequence {last}");
+                self.node.last_seq = last;
+                self.node.replication.history.replace(id);
+                self.node.dirty_all_watches();
+                self.node.key_counting.forget();
+                self.take_database_back(rocks);
+                self.durable.state.synced_seq = Some(last);
+                self.node.synced_seq = Some(last);
+                self.copying.finish_after = Some(self.store_durable());
+                self.tell_follower(ToFollower::Copied(Ok(())));
+            }
+            Exchanged::Old { rocks, why } => {
+                self.take_database_back(rocks);
+                self.copy_failed(why);
+            }
+            Exchanged::Neither { why, .. } => {
+                log::error!(
+                    "a full copy has failed, and the data from before is not open either: {why}"
+                );
+                self.exit = Some(EXIT_STORAGE);
+            }
+        }
+    }
+
+    /// The database is open, whichever it is.
+    fn take_database_back(&mut self, rocks: Rocks) {
+        self.copying.checkpoint.forget();
+        self.copying.shipping = Arc::new(new_shipping(&self.node.config));
+        self.node.is_reopening = false;
+        if let Some(followed) = &mut self.node.replication.followed {
+            followed.is_swapping = false;
+        }
+        self.node.view.set_database(rocks.clone());
+        self.committer = Some(self.start_committer(rocks));
+        self.node.waiting.release(Reason::Stalled);
+    }
+
+    fn copy_failed(&mut self, why: String) {
+        self.tell_follower(ToFollower::Copied(Err(why)));
+    }
+
+    /// The state file was written up to this version: what a copy has replaced is not needed any more, if it speaks of the copy.
+    pub(super) fn finish_copy(&mut self, version: u64, is_ok: bool) {
+        if !is_ok
+            || self
+                .copying
+                .finish_after
+                .is_none_or(|after| version < after)
+        {
+            return;
+        }
+        self.copying.finish_after = None;
+        let dir = self.node.config.dir.clone();
+        self.workers.give(Job::new(move |_| {
+            if let Err(error) = swap::finish(&dir) {
+                log::warn!("the data from before a full copy cannot be removed: {error}");
+            }
+        }));
+    }
+}
