@@ -1,17 +1,19 @@
 //! One node under clients, an operator who pauses it, and everything that can go wrong with its disk, its helpers and itself.
 
+mod ending;
+mod harm;
+
 use std::collections::VecDeque;
 
 use super::checks::{Asked, Checks, Moment};
 use super::client::{Answered, Client};
 use super::network::{Delays, LinkId, NodeId};
-use super::operations::{CHANNEL, LOG, Operation, QUEUE};
+use super::operations::{CHANNEL, Operation};
 use super::resp::{self, Value};
 use super::trace::Trace;
 use super::world::{Occurrence, World};
 use crate::command::context::Rng;
 use crate::config::{Config, WalSync};
-use crate::storage::rocks::simulated::{Crash, Refusal};
 use crate::storage::seq::Seq;
 
 /// How long clients are at work, in virtual microseconds.
@@ -399,164 +401,6 @@ impl Scenario<'_> {
                 "{:?} is answered while paused: {window:?}",
                 asked.operation
             );
-        }
-    }
-
-    // ---- harm ----
-
-    fn disk_faults(&mut self, change: impl FnOnce(&mut crate::storage::rocks::simulated::Faults)) {
-        self.world.nodes[self.node].disk.faults(change);
-    }
-
-    fn do_harm(&mut self) {
-        if !self.is_active {
-            return;
-        }
-        let next_us = self.world.now_us + 20_000 + self.rng.below(700_000);
-        self.world.at(next_us, FAULT);
-        if self.world.nodes[self.node].server.is_none() {
-            return;
-        }
-        match self.rng.below(12) {
-            0..=2 => self.crash(),
-            3..=5 => {
-                self.world.note(format_args!("the disk stalls"));
-                self.disk_faults(|faults| faults.is_stalled = true);
-                let end_us = self.world.now_us + self.rng.below(200_000);
-                self.world.at(end_us, STALL_ENDS);
-            }
-            6 | 7 => {
-                let refusal = Refusal {
-                    reached: self.rng.below(2) == 0,
-                    is_known: self.rng.below(3) > 0,
-                    syncs_still: self.rng.below(3) > 0,
-                };
-                let refuse_open = self.rng.below(8) == 0;
-                self.world.note(format_args!("{refusal:?} is next"));
-                self.disk_faults(|faults| {
-                    faults.refuse_append = Some(refusal);
-                    faults.refuse_open = refuse_open;
-                });
-            }
-            8 => {
-                self.world.note(format_args!("a refused sync is next"));
-                self.disk_faults(|faults| faults.refuse_sync = true);
-            }
-            9 | 10 if self.reads_cold => self.disk_faults(|faults| faults.cold_reads = 20),
-            _ => {
-                let us = self.rng.below(50_000);
-                self.world.freeze(self.node, us);
-            }
-        }
-    }
-
-    fn crash(&mut self) {
-        // Without a sync before each reply a power cut may take what was acknowledged.
-        let crash = if self.syncs_always && self.rng.below(2) == 0 {
-            let unsynced = self.world.nodes[self.node].disk.unsynced_records();
-            Crash::Power {
-                unsynced_records_left: self.rng.below(unsynced as u64 + 1) as usize,
-            }
-        } else {
-            Crash::Process
-        };
-        self.world.crash(self.node, crash);
-        self.process_ended();
-    }
-
-    fn process_ended(&mut self) {
-        self.end_windows();
-        self.operator.asked.clear();
-        let at_us = self.world.now_us + 1000 + self.rng.below(100_000);
-        self.world.at(at_us, RESTART);
-    }
-
-    fn restart(&mut self) {
-        if self.world.nodes[self.node].server.is_none()
-            && let Err(text) = self.world.start(self.node)
-        {
-            panic!("the node does not start again: {text}");
-        }
-    }
-
-    // ---- the end ----
-
-    /// No more harm and nothing new: whatever was asked must be answered.
-    fn quieten(&mut self) {
-        self.world.note(format_args!("quiet"));
-        self.disk_faults(|faults| *faults = Default::default());
-        self.restart();
-        if let Some(link) = self.operator.link {
-            self.unpause(link);
-        }
-        let end_us = self.world.now_us + QUIET_US_MAX;
-        while self.clients.iter().any(Client::is_waiting) {
-            if self.world.now_us > end_us {
-                let waiting: Vec<_> = self.clients.iter().filter_map(Client::oldest).collect();
-                panic!("never answered: {waiting:?}");
-            }
-            self.step();
-        }
-    }
-
-    /// A last crash, and what a reader finds then.
-    fn audit(&mut self) {
-        self.end_windows();
-        self.world.crash(self.node, Crash::Process);
-        self.restart();
-        let link = self.world.connect(self.node, Delays::NONE);
-        let mut counters = Vec::new();
-        for operation in self.checks.audit() {
-            let asked = self.checks.ask(operation.clone(), self.world.now_us);
-            let commands = operation.commands();
-            let words: Vec<&str> = commands[0].iter().map(String::as_str).collect();
-            let reply = self.call(link, &words);
-            if let Operation::Read { counter } = operation {
-                let value = reply.text().map_or(0, |text| text.parse().unwrap_or(-1));
-                counters.push((counter, value));
-            }
-            self.checks.answered(&asked, &[reply]);
-        }
-        let log = self.whole_list(link, LOG);
-        let queue = self.whole_list(link, QUEUE);
-        self.world.note(format_args!(
-            "{} acknowledged, {} refused, {} unknown",
-            self.checks.acknowledged, self.checks.refused, self.checks.unknown
-        ));
-        self.checks.finish(&counters, &log, &queue);
-    }
-
-    fn whole_list(&mut self, link: LinkId, list: &str) -> Vec<String> {
-        match self.call(link, &["LRANGE", list, "0", "-1"]) {
-            Value::Array(Some(items)) => items
-                .iter()
-                .filter_map(|item| item.text().map(str::to_owned))
-                .collect(),
-            other => panic!("{list} is {other:?}"),
-        }
-    }
-
-    /// Asks, and lets the world go on until the answer is there.
-    fn call(&mut self, link: LinkId, words: &[&str]) -> Value {
-        let mut bytes = Vec::new();
-        resp::encode(words, &mut bytes);
-        self.world.send(link, &bytes);
-        let mut received = Vec::new();
-        loop {
-            match self.world.step() {
-                Some(Occurrence::Bytes {
-                    link: its, bytes, ..
-                }) if its == link => {
-                    received.extend_from_slice(&bytes);
-                }
-                Some(Occurrence::Closed { link: its }) if its == link => {
-                    panic!("{words:?} is not answered")
-                }
-                _ => {}
-            }
-            if let Some((value, _)) = resp::decode(&received) {
-                return value;
-            }
         }
     }
 }
