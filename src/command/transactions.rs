@@ -104,6 +104,15 @@ pub fn runs_at_once(name: &str) -> bool {
     )
 }
 
+/// Whether a command that is none on data looks at keys all the same: WATCH, and EXEC at what was watched.
+pub fn looks_at_keys(client: &Client, command: &'static Command) -> bool {
+    match command.spec.name {
+        "watch" => true,
+        "exec" => client.watch.is_some(),
+        _ => false,
+    }
+}
+
 /// What the gate must think of `command` from this client: EXEC is what its queue is. A Sentinel's hello is held by no
 /// pause: it touches neither the WAL nor the stream, and without it Sentinel calls a paused primary down.
 pub fn class_of(client: &Client, command: &'static Command, args: Args<'_>) -> (Class, bool) {

@@ -18,6 +18,8 @@ mod reopen;
 mod roles;
 mod settings;
 mod signals;
+#[cfg(test)]
+pub mod simulated;
 mod start;
 pub mod state_file;
 mod turn;

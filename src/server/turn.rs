@@ -38,31 +38,36 @@ impl Server {
     pub(super) fn turns(&mut self) -> i32 {
         loop {
             let timeout = self.sleep_time();
-            self.look_again = false;
-            let mut ready = std::mem::take(&mut self.ready);
-            if let Err(error) = self.reactor.poll(timeout, &mut ready) {
-                log::error!("poll failed: {error}");
-                return 1;
-            }
-            self.readable.extend_from_slice(&ready.readable);
-            self.ready = ready;
-            self.node.turn = self.node.clock.turn();
-            self.node.stats.turns += 1;
-            self.note_hang_ups();
-            for (_, stage) in STAGES {
-                stage(self);
-            }
-            if self.node.stats.latency.is_on() {
-                self.note_latency(latency::EVENT_LOOP, Some(self.node.turn.mono_us));
-            }
-            if let Some(status) = self.exit {
+            if let Some(status) = self.turn(timeout) {
                 return status;
             }
         }
     }
 
+    /// Sleeps until something happens, at most for `timeout`, and deals with it; gives the exit status at the end.
+    pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Option<i32> {
+        self.look_again = false;
+        let mut ready = std::mem::take(&mut self.ready);
+        if let Err(error) = self.reactor.poll(timeout, &mut ready) {
+            log::error!("poll failed: {error}");
+            return Some(1);
+        }
+        self.readable.extend_from_slice(&ready.readable);
+        self.ready = ready;
+        self.node.turn = self.node.clock.turn();
+        self.node.stats.turns += 1;
+        self.note_hang_ups();
+        for (_, stage) in STAGES {
+            stage(self);
+        }
+        if self.node.stats.latency.is_on() {
+            self.note_latency(latency::EVENT_LOOP, Some(self.node.turn.mono_us));
+        }
+        self.exit
+    }
+
     /// How long the poll may sleep.
-    fn sleep_time(&self) -> Option<Duration> {
+    pub(super) fn sleep_time(&self) -> Option<Duration> {
         let node = &self.node;
         let busy = self.look_again
             || !(self.readable.is_empty()
