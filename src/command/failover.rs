@@ -9,7 +9,7 @@ use crate::failover::machine::Terms;
 use crate::failover::request::{self, Request};
 use crate::node::Request as NodeRequest;
 use crate::node::Role;
-use crate::replication::takeover::wire::{self, Address, RunId};
+use crate::replication::takeover::wire::{self, RunId};
 use crate::replication::takeover::{Asker, Following, Standing};
 use crate::resp::Args;
 use crate::storage::replication_id::ReplicationId;
@@ -35,21 +35,9 @@ fn failover(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         Request::Abort => node.failover.abort(ticket, &turn)?,
         Request::Begin(options) => {
             let facts = node.failover_facts();
-            let announced = String::from_utf8_lossy(&node.config.replica_announce_ip).into_owned();
-            let host = if announced.is_empty() {
-                node.config.bind.first().cloned().unwrap_or_default()
-            } else {
-                announced
-            };
-            let host = host.trim_start_matches('-').to_owned();
-            let host = if host.is_empty() {
-                "-".to_owned()
-            } else {
-                host
-            };
             let terms = Terms {
                 starter: Some(ticket),
-                from: Address::new(host, node.tcp_port()),
+                from: node.own_address(),
             };
             let timeout_ms = u64::from(node.config.failover_timeout_s) * 1000;
             node.failover

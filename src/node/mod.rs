@@ -13,7 +13,7 @@ mod requests;
 pub mod stats;
 
 pub use applier::{Applier, Refused};
-pub use requests::{Request, ShutdownRequest, WorkerJob};
+pub use requests::{Request, WorkerJob};
 
 use crate::client::transaction::Watches;
 use crate::client::waiting::Waiting;
@@ -26,6 +26,7 @@ use crate::command::rename::Renames;
 use crate::config::Config;
 use crate::error::ReplyError;
 use crate::failover::Failover;
+use crate::failover::leave::Leaving;
 use crate::pause::Pause;
 use crate::pubsub::PubSub;
 use crate::replication::takeover::Takeover;
@@ -115,7 +116,7 @@ pub struct Node {
     /// Since when this process serves.
     pub started: Turn,
     /// A graceful shutdown under way.
-    pub shutdown: Option<ShutdownRequest>,
+    pub shutdown: Option<Leaving>,
     /// What the server must do after this turn's commands.
     pub requests: Vec<Request>,
     /// Clients with output to send.

@@ -3,7 +3,6 @@
 use super::replication::LinkRequest;
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
-use crate::clock::MonoMs;
 use crate::failover;
 use crate::replication::takeover;
 use crate::storage::replication_id::ReplicationId;
@@ -51,11 +50,4 @@ pub enum WorkerJob {
     },
     /// Find expired keys.
     FindExpired { limit: usize },
-}
-
-/// A graceful shutdown under way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ShutdownRequest {
-    /// When waiting for replicas ends.
-    pub deadline: MonoMs,
 }

@@ -111,6 +111,11 @@ impl Replica {
         self.sent_seq
     }
 
+    /// Whether its socket has taken all that was given to its link.
+    pub fn is_drained(&self) -> bool {
+        self.queued_bytes == 0
+    }
+
     /// Everything up to here is applied, as it says itself.
     pub fn acked_seq(&self) -> Option<Seq> {
         self.acked_seq

@@ -289,6 +289,24 @@ impl Server {
 }
 
 impl Node {
+    /// Where this node is reached, as it would say itself.
+    pub(crate) fn own_address(&self) -> takeover::wire::Address {
+        let announced = String::from_utf8_lossy(&self.config.replica_announce_ip).into_owned();
+        let bound = self.config.bind.first().map_or("", String::as_str);
+        let host = if announced.is_empty() {
+            bound.trim_start_matches('-').to_owned()
+        } else {
+            announced
+        };
+        // An offer names a host in one word.
+        let host = if host.is_empty() {
+            "*".to_owned()
+        } else {
+            host
+        };
+        takeover::wire::Address::new(host, self.tcp_port())
+    }
+
     /// This run of the server, as it is named in takeovers.
     pub(crate) fn own_run_id(&self) -> Option<takeover::wire::RunId> {
         takeover::wire::RunId::parse(self.run_id.as_bytes())

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::{dispatch, parked_reads, parked_scans};
+use crate::command::{dispatch, parked_reads, parked_scans, shutdown};
+use crate::failover::leave::Leaving;
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
 use crate::stats::latency;
@@ -83,6 +84,7 @@ impl Server {
             node.pause.next_deadline(),
             node.waiting.next_deadline(),
             node.failover.next_deadline(),
+            node.shutdown.as_ref().and_then(Leaving::next_deadline),
             node.takeover.next_deadline(),
             Some(self.cron.next_deadline()),
         ];
@@ -197,6 +199,7 @@ impl Server {
         self.swap_if_wanted();
         self.step_role_change();
         self.step_failover();
+        shutdown::step(&mut self.node);
         self.await_acks();
         self.send_cold_reads();
         self.count_keys_if_due();
