@@ -74,6 +74,20 @@ def _padding(number):
     return b"x" * (VALUE_BYTES - len(number) - 1)
 
 
+def connect(port):
+    """A connection to a node: made with a deadline, then non-blocking."""
+    made = socket.socket()
+    try:
+        made.settimeout(0.5)
+        made.connect(("127.0.0.1", port))
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.setblocking(False)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 class Writer:
     """One writer: its connection, the pair in flight, and its ledger."""
 
@@ -135,7 +149,8 @@ class Writers:
         self._selector.register(control.fileno(), selectors.EVENT_READ, None)
         self._writers = [Writer(index) for index in range(count)]
         self._homeless = []      # writers without a connection
-        self._asked = {}         # socket -> port, of the nodes asked for their role
+        self._askers = {}        # port -> connection for asking the node there for its role
+        self._asked = set()      # ports of those whose answer is due
         self._asked_at = 0.0
         self._running = self._stopping = False
         self._begin_phase()
@@ -167,7 +182,7 @@ class Writers:
                 elif type(key.data) is Writer:
                     self._ready(key.data, events)
                 else:
-                    self._role(key.fileobj)
+                    self._role(key.data)
             self._check_stuck(now)
 
     def _obey(self):
@@ -292,46 +307,53 @@ class Writers:
     # --- finding the primary ----------------------------------------------------------------------------------
 
     def _ask(self, now):
+        """Asks each node for its role, over a connection that is kept for this."""
         if now - self._asked_at < ASK_AGAIN_S:
             return
         self._asked_at = now
         for port in self._ports:
+            asker = self._askers.get(port)
             try:
-                asker = socket.create_connection(("127.0.0.1", port), timeout=0.2)
-                asker.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                asker.sendall(ROLE)
+                if asker is None:
+                    asker = self._askers[port] = connect(port)
+                    self._selector.register(asker, selectors.EVENT_READ, port)
+                asker.send(ROLE)
+                self._asked.add(port)
             except OSError:
-                continue
-            asker.setblocking(False)
-            self._asked[asker] = port
-            self._selector.register(asker, selectors.EVENT_READ, "role")
+                self._drop_asker(port)
 
-    def _role(self, asker):
-        port = self._asked.pop(asker, None)
-        if port is None:
+    def _drop_asker(self, port):
+        asker = self._askers.pop(port, None)
+        self._asked.discard(port)
+        if asker is not None:
+            if asker.fileno() in self._selector.get_map():
+                self._selector.unregister(asker)
+            asker.close()
+
+    def _role(self, port):
+        if port not in self._askers:
             return
         try:
-            data = asker.recv(4096)
+            data = self._askers[port].recv(4096)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
-        self._selector.unregister(asker)
-        asker.close()
-        if b"\r\nmaster\r\n" not in data:
-            return
-        # A primary under a pause still calls itself one; then the answer is READONLY, and all are asked again.
-        homeless, self._homeless = self._homeless, []
-        for writer in homeless:
-            self._move_in(writer, port)
+        self._asked.discard(port)
+        if not data:
+            self._drop_asker(port)
+        # A primary that is being demoted may still call itself one; then READONLY follows, and all are asked again.
+        if b"\r\nmaster\r\n" in data:
+            homeless, self._homeless = self._homeless, []
+            for writer in homeless:
+                self._move_in(writer, port)
 
     def _move_in(self, writer, port):
         try:
-            writer.socket = socket.create_connection(("127.0.0.1", port), timeout=0.5)
+            writer.socket = connect(port)
         except OSError:
-            writer.socket = None
             self._homeless.append(writer)
             return
-        writer.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        writer.socket.setblocking(False)
         writer.port = port
         self._selector.register(writer.socket, selectors.EVENT_READ, writer)
         if writer.owed:
