@@ -4,6 +4,8 @@ use super::replication::LinkRequest;
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
 use crate::clock::MonoMs;
+use crate::failover;
+use crate::replication::takeover;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::scan::WantedScan;
 use crate::storage::seq::Seq;
@@ -26,6 +28,9 @@ pub enum Request {
         client: ClientKey,
         request: LinkRequest,
     },
+    /// What a planned switch asks for, of the old primary and of its target.
+    Failover(Vec<failover::Action>),
+    Takeover(Vec<takeover::Action>),
     /// Look whether a replica may go on with `next`.
     JudgePsync {
         client: ClientKey,

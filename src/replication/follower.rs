@@ -374,6 +374,7 @@ impl Shell {
     fn stream(&mut self, primary: Peer, next: Seq) {
         let now = self.now();
         let applied = Seq::new(next.get() - 1);
+        (self.notify)(FollowerEvent::Path(self.link.primary_path().to_vec()));
         self.gauge.applied.store(applied.get(), Ordering::Release);
         if let Some(connection) = &mut self.connection {
             connection.streaming = Some(Streaming {

@@ -131,6 +131,8 @@ pub struct Link {
     actions: VecDeque<Action>,
     /// What is known about the primary of the present connection.
     primary: Peer,
+    /// The run ids of the primary and of those above it, of a Stillpoint.
+    path: Vec<String>,
     /// The primary takes `ip-address`: not so a very old Kvrocks.
     takes_ip: bool,
     /// Failures in a row.
@@ -151,6 +153,7 @@ impl Link {
             state: State::Waiting { until: now },
             actions: VecDeque::new(),
             primary: Peer::Kvrocks,
+            path: Vec::new(),
             takes_ip: true,
             failures_count: 0,
             problem: None,
@@ -204,7 +207,10 @@ impl Link {
             (Step::Extras, _) => match Extras::read_answer(line) {
                 None => return self.positioning(Peer::Kvrocks),
                 Some(extras) => match self.check_path(&extras.path) {
-                    None => return self.positioning(Peer::Stillpoint),
+                    None => {
+                        self.path = extras.path;
+                        return self.positioning(Peer::Stillpoint);
+                    }
                     Some(problem) => problem,
                 },
             },
@@ -357,6 +363,11 @@ impl Link {
         self.primary
     }
 
+    /// The run ids of the primary and of those above it, as it named them in the handshake; none of a Kvrocks.
+    pub fn primary_path(&self) -> &[String] {
+        &self.path
+    }
+
     /// When something last came from the primary (`master_last_io_seconds_ago`).
     pub fn heard_at(&self) -> MonoMs {
         self.heard_at
@@ -371,6 +382,7 @@ impl Link {
 
     fn connect(&mut self, now: MonoMs) {
         self.primary = Peer::Kvrocks;
+        self.path.clear();
         let timeout_ms = CONNECT_TIMEOUT_MS.min(self.settings.timeout_ms);
         self.state = State::Connecting {
             until: later(now, timeout_ms),

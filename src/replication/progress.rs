@@ -19,6 +19,13 @@ use crate::storage::seq::Seq;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ReplicaId(pub u64);
 
+impl ReplicaId {
+    /// The number alone.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// How far a replica has come. Redis's names are those of INFO.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
