@@ -38,9 +38,10 @@ class DrillFailed(Exception):
 class Cluster:
     """Three servers of one binary, one of them the primary."""
 
-    def __init__(self, binary, extra=(), with_sentinel=False, hand_over=False):
+    def __init__(self, binary, extra=(), with_sentinel=False, hand_over=False, keep=False):
         self.is_redis = servers.is_redis(binary)
         settings = REDIS_SETTINGS if self.is_redis else HAND_OVER if hand_over else ()
+        self._keep = keep
         self._folder = tempfile.mkdtemp(prefix="failover-drill-")
         self._servers = []
         for number in range(NODES):
@@ -71,7 +72,7 @@ class Cluster:
         self.end()
 
     def end(self):
-        """Ends everything that was started; the directory goes too."""
+        """Ends everything that was started; the directory goes too, unless it shall be kept."""
         if self._sentinel_process is not None:
             self._sentinel_process.terminate()
             self._sentinel_process.wait(10)
@@ -79,7 +80,10 @@ class Cluster:
             # A graceful end would wait for replicas, and hand over.
             if server.process is not None and server.process.poll() is None:
                 server.kill()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._keep:
+            print(f"  the directory is kept: {self._folder}", flush=True)
+        else:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def ports(self):
