@@ -16,6 +16,8 @@ from nodes import Address, Node, NodeError, wait_until
 NODES = 3
 LINKS_UP_S = 60.0
 SWITCH_S = 30.0
+# Longer than an operator would allow: a busy machine shall show in the figures, and not end the drill.
+STEPS_TIMEOUT_S, STEPS_PAUSE_S = 3.0, 10.0
 SENTINEL_NAME = "drill"
 SENTINEL_CONFIG = """\
 port {port}
@@ -185,12 +187,13 @@ class Cluster:
 
     def _by_steps(self):
         target = self.next_target()
-        self._run(switch.Switch(self.primary, target, self.others(self.primary, target)))
+        self._run(switch.Switch(self.primary, target, self.others(self.primary, target), STEPS_TIMEOUT_S,
+                                STEPS_PAUSE_S))
         return target
 
     def _by_sentinel(self):
         by_sentinel = sentinel_switch.SentinelSwitch(self.primary, self._sentinel, SENTINEL_NAME, self._node_at,
-                                                     timeout_s=2.0)
+                                                     timeout_s=STEPS_TIMEOUT_S)
         self._run(by_sentinel)
         return by_sentinel.target
 
