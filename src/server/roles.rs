@@ -74,6 +74,9 @@ impl Server {
             }
             return;
         }
+        // The copy of a primary that is given up would replace what this node is about to stand for.
+        self.cancel_swap();
+        self.settle_received();
         let is_drained = self.following.received.is_empty()
             && !self.node.view.has_open_writes()
             && self
@@ -222,7 +225,9 @@ impl Server {
                 let kind = crate::pubsub::Kind::Channel;
                 let group = self.node.view.newest_group();
                 self.node.publish(kind, &channel, &payload, Some(group));
-                self.feeding.tell(ToFeeder::Message { channel, payload });
+                self.node
+                    .replication
+                    .note_message(&channel, &payload, Some(group));
             }
             FollowerEvent::Status { id, .. } => {
                 let last = self.node.last_seq;
@@ -293,6 +298,31 @@ impl Server {
                 return;
             };
             self.apply_batch(&batch);
+        }
+    }
+
+    /// What still waits when the link has ended for a change of role: a pause that was given to the replica holds back what comes
+    /// from a primary, and must not hold back the change. Who is promoted stands for all that it was sent; who follows another
+    /// node gets the rest from there.
+    fn settle_received(&mut self) {
+        if !self.node.pause.holds_replication() {
+            return;
+        }
+        let is_promotion = self
+            .node
+            .replication
+            .change
+            .as_ref()
+            .is_some_and(|change| change.goal == Goal::Primary);
+        if !is_promotion {
+            self.following.received.clear();
+            return;
+        }
+        let can_write = !self.node.is_reopening && !self.node.is_stalled;
+        if can_write && self.committer.is_some() {
+            while let Some(batch) = self.following.received.pop_front() {
+                self.apply_batch(&batch);
+            }
         }
     }
 
