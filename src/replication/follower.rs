@@ -323,6 +323,7 @@ impl Shell {
                     }
                     self.write();
                 }
+                Action::Path(path) => (self.notify)(FollowerEvent::Path(path)),
                 Action::AskPosition => (self.notify)(FollowerEvent::AskPosition),
                 Action::Stream { primary, next } => self.stream(primary, next),
                 Action::Copy { given_up } => self.copy(given_up),

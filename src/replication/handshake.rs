@@ -26,6 +26,7 @@
 use std::collections::VecDeque;
 
 pub use self::problem::{LinkState, Problem};
+use super::acks::SILENCE_MS_MIN;
 use super::history::Peer;
 use super::wire::{Answer, Extras, Request};
 use crate::clock::MonoMs;
@@ -83,6 +84,8 @@ pub enum Action {
     Close,
     /// Send these bytes, and feed the next line that arrives to [`Link::line`].
     Send(Vec<u8>),
+    /// These are the run ids of the primary and of those above it.
+    Path(Vec<String>),
     /// Tell with [`Link::position`] where this node stands, once all that was received is applied.
     AskPosition,
     /// What arrives from here on are frames, the first record beginning at `next`.
@@ -204,7 +207,10 @@ impl Link {
             (Step::Extras, _) => match Extras::read_answer(line) {
                 None => return self.positioning(Peer::Kvrocks),
                 Some(extras) => match self.check_path(&extras.path) {
-                    None => return self.positioning(Peer::Stillpoint),
+                    None => {
+                        self.actions.push_back(Action::Path(extras.path));
+                        return self.positioning(Peer::Stillpoint);
+                    }
                     Some(problem) => problem,
                 },
             },
@@ -472,7 +478,7 @@ impl Link {
 
     fn silence_max_ms(&self) -> u64 {
         match self.primary {
-            Peer::Stillpoint => self.settings.timeout_ms,
+            Peer::Stillpoint => self.settings.timeout_ms.max(SILENCE_MS_MIN),
             Peer::Kvrocks => self.settings.timeout_ms.max(KVROCKS_SILENCE_MS),
         }
     }

@@ -269,6 +269,8 @@ impl Server {
         self.feeding.tell(ToFeeder::SetHistory(
             self.node.replication.history.current(),
         ));
+        // It may have changed since the handshake.
+        self.tell_path();
     }
 
     /// Takes a client's socket out of the loop: the stream, what was still to be sent, what has arrived, and its address.

@@ -147,7 +147,17 @@ impl Server {
         self.node.role = Role::Primary;
         self.node.waiting.release(Reason::Role);
         self.feeding.tell(ToFeeder::SetHistory(Some(id)));
+        self.tell_path();
         log::info!("this node is a primary now, from sequence {latest} on, under the id {id}");
+    }
+
+    /// The replicas hear who is above them: one that finds itself there has found a loop.
+    pub(super) fn tell_path(&self) {
+        let mut path = vec![self.node.run_id.clone()];
+        if let Some(followed) = &self.node.replication.followed {
+            path.extend(followed.path.iter().cloned());
+        }
+        self.feeding.tell(ToFeeder::SetPath(path));
     }
 
     fn start_follower(&mut self, host: String, port: u16) {
@@ -250,6 +260,7 @@ impl Server {
                 if let Some(followed) = &mut self.node.replication.followed {
                     followed.path = path;
                 }
+                self.tell_path();
             }
             FollowerEvent::State(shown) => {
                 let Some(followed) = &mut self.node.replication.followed else {

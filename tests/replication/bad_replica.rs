@@ -83,7 +83,7 @@ fn wrong_requests_get_the_errors_of_kvrocks_and_the_connection_stays() {
             &["replconf", "ip-address", "a,b"],
             "-ERR invalid ip-address",
         ),
-        (&["_db_name"], "changeme.name"),
+        (&["_db_name"], "change.me.db"),
         (&["PING"], "+PONG"),
     ] {
         assert_eq!(link.ask(words), answer, "{words:?}");
@@ -108,9 +108,7 @@ fn acknowledging_more_than_was_sent_ends_the_link() {
 #[test]
 fn what_is_no_acknowledgement_ends_the_link() {
     for bytes in [
-        &b"GET a\r\n"[..],
-        b"*1\r\n$4\r\nPING\r\n",
-        b"\0\0\0\0\r\n",
+        &b"*999999999999\r\n"[..],
         b"*3\r\n$8\r\nreplconf\r\n$3\r\nack\r\n$2\r\n-1\r\n",
     ] {
         let server = primary();
@@ -128,12 +126,15 @@ fn acknowledgements_count_from_whoever_sends_them() {
     let server = primary();
     let mut link = Link::follow_with_extras(&server, 1);
     let last = offset(&server);
+    // Whoever acknowledges has read it.
+    link.record();
     link.command(&["replconf", "ack", &last.to_string()]);
     let mut conn = server.connect();
     assert_eq!(conn.call("WAIT 1 30000"), Value::Int(1));
     conn.ok("SET more 1");
     assert_eq!(conn.call("WAIT 1 10"), Value::Int(0));
     // Going back changes nothing.
+    link.record();
     link.command(&["replconf", "ack", "1"]);
     link.command(&["replconf", "ack", &(last + 1).to_string()]);
     assert_eq!(conn.call("WAIT 1 30000"), Value::Int(1));
@@ -179,12 +180,9 @@ fn files_are_given_by_plain_names_alone() {
     ] {
         let mut link = Link::connect(&server);
         link.command(&["_fetch_file", bad]);
-        let got = String::from_utf8_lossy(&link.until_closed()).into_owned();
-        assert!(
-            !got.contains("root:") && !got.contains("stillpoint"),
-            "{bad}: {got}"
-        );
-        assert!(!got.contains("INFO"), "{bad}: {got}");
+        let got = link.until_closed();
+        let is_refused = got.is_empty() || got.starts_with(b"-");
+        assert!(is_refused, "{bad}: {}", String::from_utf8_lossy(&got));
     }
     // A good name still works.
     let mut link = Link::connect(&server);

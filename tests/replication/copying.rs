@@ -43,27 +43,28 @@ fn a_copy_survives_a_restart_and_is_not_made_again() {
 #[test]
 fn what_was_written_after_a_split_is_given_up_and_counted() {
     let [primary, node] = start_all();
-    node.expect_log("copying all data");
+    primary.expect_log("copying all data");
     attach(&node, &primary);
     primary.connect().ok("SET common 1");
     wait_caught_up(&node, &primary);
+    // The other one is promoted, and the old primary does not hear of it.
     promote(&node);
-    let mut conn = node.connect();
+    wait_until("the replica has gone", || {
+        primary.info("connected_slaves") == "0"
+    });
     for number in 0..3 {
-        conn.ok(&format!("SET mine{number} 1"));
+        primary.connect().ok(&format!("SET lost{number} 1"));
     }
     for number in 0..10 {
-        primary.connect().ok(&format!("SET theirs{number} 1"));
+        node.connect().ok(&format!("SET kept{number} 1"));
     }
-    attach(&node, &primary);
+    attach(&primary, &node);
     assert_same(&primary, &node);
-    assert!(conn.call("GET mine0").is_null());
-    let log = node.log();
-    assert!(
-        log.contains("writes of this node that it does not have are given up"),
-        "{log}"
-    );
-    assert_eq!(number(&primary, "sync_full"), 1);
+    assert!(primary.connect().call("GET lost0").is_null());
+    let log = primary.log();
+    let words = "3 writes of this node that it does not have are given up";
+    assert!(log.contains(words), "{log}");
+    assert_eq!(number(&node, "sync_full"), 1);
 }
 
 #[test]
@@ -101,10 +102,6 @@ fn clients_see_the_old_data_or_the_new_and_loading_between() {
             }
         };
         // What must be answered meanwhile.
-        assert_eq!(
-            ours.call("PING").text(),
-            if state == "loading" { "PONG" } else { "PONG" }
-        );
         assert!(!ours.call("INFO replication").is_error());
         if states.last() != Some(&state) {
             states.push(state.clone());

@@ -108,7 +108,7 @@ impl Link {
     /// Asks for the stream like a Kvrocks, and returns when it has begun.
     pub fn follow(server: &Server, next: u64) -> Link {
         let mut link = Link::connect(server);
-        assert_eq!(link.ask(&["_db_name"]), "changeme.name");
+        assert_eq!(link.ask(&["_db_name"]), "change.me.db");
         assert_eq!(link.ask(&["replconf", "listening-port", "7777"]), "+OK");
         assert_eq!(link.ask(&["PSYNC", &next.to_string()]), "+OK");
         link
@@ -184,7 +184,7 @@ impl FakePrimary {
             let words = link.words().expect("the next step of the handshake");
             let names: Vec<&str> = words.iter().map(String::as_str).collect();
             match names[..] {
-                ["_db_name"] => link.send(b"changeme.name\r\n"),
+                ["_db_name"] => link.send(b"change.me.db\r\n"),
                 ["replconf", "stillpoint", ..] if extras => {
                     let run_id = "b".repeat(40);
                     link.send(format!("+OK 1 {run_id}\r\n").as_bytes());

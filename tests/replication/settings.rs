@@ -31,8 +31,14 @@ fn a_password_is_asked_for_refused_and_mended_live() {
     wait_until("the write is there", || {
         conn.call("GET b") == Value::bulk("1")
     });
-    theirs.ok("CLIENT KILL TYPE normal SKIPME yes");
-    assert!(replica.info("master_link_status") == "up");
+    assert_eq!(replica.info("master_link_status"), "up");
+    // The next link is asked for it.
+    theirs.call("CLIENT KILL TYPE replica");
+    promote(&replica);
+    follow(&replica, &primary);
+    wait_problem(&replica, "refuses masterauth");
+    conn.ok("CONFIG SET masterauth other");
+    wait_link_up(&replica);
 }
 
 #[test]
@@ -153,10 +159,8 @@ fn a_stopped_primary_is_taken_for_silent_and_found_again() {
     primary.connect().ok("SET a 1");
     attach(&replica, &primary);
     replica.connect().ok("CONFIG SET repl-timeout 1");
-    follow(&replica, &primary);
     promote(&replica);
-    follow(&replica, &primary);
-    wait_link_up(&replica);
+    attach(&replica, &primary);
     primary.signal("STOP");
     wait_problem(&replica, "silent");
     primary.signal("CONT");
