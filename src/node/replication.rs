@@ -194,7 +194,7 @@ impl Node {
                 self.replication.followed = Some(Followed::new(host.clone(), *port, now));
                 self.replication.history.end_term();
                 if was_primary {
-                    self.unblock_key_waiters();
+                    self.unblock_waiters();
                 }
                 self.waiting.release(Reason::Paused);
                 self.waiting.release(Reason::Role);
@@ -204,12 +204,15 @@ impl Node {
         self.requests.push(Request::RoleChanged);
     }
 
-    /// Clients that wait for keys wait in vain on a replica. Source: Redis 7.0 `disconnectAllBlockedClients`.
-    fn unblock_key_waiters(&mut self) {
+    /// Clients that wait for keys, or for acknowledgements, wait in vain on a replica. Source: Redis 7.0
+    /// `disconnectAllBlockedClients`.
+    fn unblock_waiters(&mut self) {
         const UNBLOCKED: ReplyError = ReplyError::fixed(
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         );
-        for client in self.waiting.clients(Reason::Keys) {
+        let mut clients = self.waiting.clients(Reason::Keys);
+        clients.extend(self.waiting.clients(Reason::Acks));
+        for client in clients {
             dispatch::unblock_with_error(self, client, &UNBLOCKED);
             self.close_after_reply(client);
         }

@@ -25,6 +25,7 @@ fn wait_gone(server: &Server, words: &str) {
 #[test]
 fn the_stream_holds_every_record_in_order() {
     let server = primary();
+    server.expect_log("by its number alone");
     let mut link = Link::follow(&server, 1);
     let mut next = 1;
     let mut conn = server.connect();

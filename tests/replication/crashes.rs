@@ -110,10 +110,10 @@ fn wait_for_load(conn: &mut Conn, keys: i64) {
 fn a_replica_killed_under_load_loses_and_doubles_nothing() {
     let [primary, mut replica] = start_all();
     attach(&replica, &primary);
-    let load = Load::start(primary.port(), 4, false);
+    let load = Load::start(primary.port(), 2, false);
     let mut conn = primary.connect();
-    for _ in 0..5 {
-        wait_for_load(&mut conn, 500);
+    for _ in 0..4 {
+        wait_for_load(&mut conn, 300);
         replica.kill();
         wait_for_load(&mut conn, 200);
         replica.restart();
