@@ -511,7 +511,7 @@ fn wait_for(
             park(node, key, parked, ticket, Reason::Keys);
         }
         Wait::Scan(wanted) => {
-            node.noted.clear();
+            node.forget_noted();
             let reason = if wanted.is_beginning {
                 parked_reads::note_wait(node, &mut parked);
                 Reason::ColdRead
@@ -526,7 +526,7 @@ fn wait_for(
             }));
         }
         Wait::Acks { timeout_ms } => {
-            node.noted.clear();
+            node.forget_noted();
             if parked.on_timeout.is_none() {
                 parked.on_timeout = Some(super::halt::OnTimeout::Acknowledged);
                 parked.deadline =
@@ -540,7 +540,7 @@ fn wait_for(
             park(node, key, parked, ticket, Reason::Link);
         }
         Wait::Ship(request) => {
-            node.noted.clear();
+            node.forget_noted();
             park(node, key, parked, ticket, Reason::Link);
             node.requests.push(Request::Ship {
                 client: key,
@@ -548,7 +548,7 @@ fn wait_for(
             });
         }
         Wait::Psync { id, next } => {
-            node.noted.clear();
+            node.forget_noted();
             let ticket = park(node, key, parked, ticket, Reason::Link);
             node.requests.push(Request::JudgePsync {
                 client: key,
@@ -558,7 +558,7 @@ fn wait_for(
             });
         }
         Wait::ColdRead => {
-            node.noted.clear();
+            node.forget_noted();
             let is_first = parked
                 .extra
                 .as_ref()
@@ -573,11 +573,11 @@ fn wait_for(
             parked_reads::wait(node, key, ticket, &awaited);
         }
         Wait::Shutdown => {
-            node.noted.clear();
+            node.forget_noted();
             park(node, key, parked, ticket, Reason::Shutdown);
         }
         Wait::KeyCount => {
-            node.noted.clear();
+            node.forget_noted();
             let now = node.now();
             let extra = parked.extra.get_or_insert_default();
             extra.count_ask = Some(node.key_counting.ask(&node.view, extra.count_ask, now));

@@ -8,6 +8,7 @@ use super::halt::Run;
 use super::spec::{Class, Flags, KeySpec, Spec};
 use crate::client::Flag;
 use crate::error::ReplyError;
+use crate::node::Role;
 use crate::pubsub::{Kind, Subscriptions};
 use crate::resp::{Args, Reply};
 
@@ -296,6 +297,13 @@ fn publish_to(ctx: &mut ControlCtx<'_>, kind: Kind, args: Args<'_>) -> Run {
     // In a transaction it stands for all of it, also for what is written behind it.
     let group = (!ctx.in_exec).then(|| ctx.session().dependency.max(ctx.node.view.dependency()));
     let receivers = ctx.node.publish(kind, args.at(1), args.at(2), group);
+    // A replica's own messages are its own clients' affair, as in Redis.
+    let is_replicated = kind == Kind::Channel && args.at(1) != SENTINEL_HELLO;
+    if is_replicated && ctx.node.role == Role::Primary {
+        ctx.node
+            .replication
+            .note_message(args.at(1), args.at(2), group);
+    }
     ctx.reply.count(receivers);
     Ok(())
 }

@@ -40,14 +40,18 @@ impl Node {
     /// Delivers the messages that the command of `key` has noted, now that what it depends on is known: `group`, and what this client
     /// was shown before.
     pub fn deliver_noted(&mut self, key: ClientKey, group: GroupId) {
-        if self.noted.is_empty() {
-            return;
-        }
         let shown = self.clients.get(key).map(|client| client.dependency);
         let group = group.max(shown.unwrap_or_default());
+        self.replication.release_messages(group);
         for (to, bytes) in std::mem::take(&mut self.noted) {
             self.deliver_message(to, &bytes, group);
         }
+    }
+
+    /// Forgets the messages of a command that will run again.
+    pub fn forget_noted(&mut self) {
+        self.noted.clear();
+        self.replication.forget_messages();
     }
 
     /// Gives `bytes` to `to` at once when `group` says what they depend on, else at the end of the command that runs.

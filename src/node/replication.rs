@@ -4,6 +4,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::Bytes;
+
 use super::{Node, Request, Role};
 use crate::client::waiting::Reason;
 use crate::client::{ClientKey, Flag};
@@ -102,6 +104,10 @@ pub struct Replication {
     pub wants_acks: bool,
     /// The last update of each group that was committed lately, in order.
     group_ends: VecDeque<(GroupId, Seq)>,
+    /// Messages of the command that runs, for the subscribers of replicas.
+    noted_messages: Vec<(Bytes, Bytes)>,
+    /// Messages for the subscribers of replicas: channel, payload, and what each depends on.
+    pub messages: VecDeque<(GroupId, Bytes, Bytes)>,
     /// Full copies given out, PSYNCs accepted, PSYNCs refused: INFO's `sync_*`.
     pub full_syncs: u64,
     pub partial_syncs: u64,
@@ -118,6 +124,33 @@ impl Replication {
             self.group_ends.pop_front();
         }
         self.group_ends.push_back((group, seq));
+    }
+
+    /// Notes a message for the subscribers of replicas, if there are replicas. `group` is what it depends on; `None` when only
+    /// the end of the running command shows it.
+    pub fn note_message(&mut self, channel: &[u8], payload: &[u8], group: Option<GroupId>) {
+        if self.progress.is_empty() {
+            return;
+        }
+        let channel = Bytes::copy_from_slice(channel);
+        let payload = Bytes::copy_from_slice(payload);
+        match group {
+            Some(group) => self.messages.push_back((group, channel, payload)),
+            None => self.noted_messages.push((channel, payload)),
+        }
+    }
+
+    /// What the messages of the command that has run depend on.
+    pub fn release_messages(&mut self, group: GroupId) {
+        let noted = std::mem::take(&mut self.noted_messages);
+        let noted = noted.into_iter();
+        self.messages
+            .extend(noted.map(|(channel, payload)| (group, channel, payload)));
+    }
+
+    /// The command that runs will run again: its messages never were.
+    pub fn forget_messages(&mut self) {
+        self.noted_messages.clear();
     }
 
     /// An update at or behind the last one of a committed group; of groups of long ago a later one is named.
@@ -168,18 +201,21 @@ impl Node {
         self.replication.followed = Some(Followed::new(host, port, now));
         self.replication.history.end_term();
         if was_primary {
-            self.unblock_key_waiters();
+            self.unblock_waiters();
         }
         self.waiting.release(Reason::Paused);
         self.waiting.release(Reason::Role);
     }
 
-    /// Clients that wait for keys wait in vain on a replica. Source: Redis 7.0 `disconnectAllBlockedClients`.
-    fn unblock_key_waiters(&mut self) {
+    /// Clients that wait for keys, or for acknowledgements, wait in vain on a replica. Source: Redis 7.0
+    /// `disconnectAllBlockedClients`.
+    fn unblock_waiters(&mut self) {
         const UNBLOCKED: ReplyError = ReplyError::fixed(
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         );
-        for client in self.waiting.clients(Reason::Keys) {
+        let mut clients = self.waiting.clients(Reason::Keys);
+        clients.extend(self.waiting.clients(Reason::Acks));
+        for client in clients {
             dispatch::unblock_with_error(self, client, &UNBLOCKED);
             self.close_after_reply(client);
         }

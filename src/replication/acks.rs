@@ -11,6 +11,9 @@ use crate::storage::seq::Seq;
 /// Milliseconds between two acknowledgements when nothing is new. Redis's interval, which `min-replicas-max-lag` (in
 /// seconds) relies on.
 pub const ACK_INTERVAL_MS: u64 = 1000;
+/// No smaller `repl-timeout` holds on a link between Stillpoints, on which both sides say something once a second: a link
+/// would end although nobody is late.
+pub const SILENCE_MS_MIN: u64 = 2 * ACK_INTERVAL_MS + 500;
 
 /// What is to be acknowledged on one link, and when. `acked_seq <= applied_seq`.
 #[derive(Debug)]

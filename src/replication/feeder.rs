@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use super::acks::SILENCE_MS_MIN;
 use super::feeding::{Attachment, Feeding, Fill};
 use super::progress::ReplicaId;
 use super::ring::Committed;
@@ -47,6 +48,8 @@ pub enum ToFeeder {
     Restart(Seq),
     /// This node writes under another id now, or under none.
     SetHistory(Option<ReplicationId>),
+    /// The run ids of this node and of those above it.
+    SetPath(Vec<String>),
     /// A message for the subscribers of replicas.
     Message { channel: Bytes, payload: Bytes },
     /// Ask for acknowledgements now.
@@ -108,7 +111,7 @@ impl Feeder {
             feeding: Feeding::new(last, REPLICATION_RING_BYTES_MAX),
             awaited: Arc::clone(&awaited),
             clock: SystemClock::new(),
-            timeout_ms: u64::from(timeout_s) * 1000,
+            timeout_ms: silence_ms(timeout_s),
             notify: Box::new(notify),
             history: None,
         };
@@ -159,6 +162,11 @@ impl Feeder {
             }
         }
     }
+}
+
+/// Milliseconds of silence that end a link, by `repl-timeout`.
+fn silence_ms(timeout_s: u32) -> u64 {
+    (u64::from(timeout_s) * 1000).max(SILENCE_MS_MIN)
 }
 
 /// A request for a piece of the WAL.
@@ -286,6 +294,7 @@ impl Shell {
                 self.history = id;
                 self.feeding.tell_history(id);
             }
+            ToFeeder::SetPath(path) => self.feeding.tell_path(&path),
             ToFeeder::Message { channel, payload } => self.feeding.message(&channel, &payload),
             ToFeeder::AskForAcks => self.feeding.ask_for_acks(),
             ToFeeder::Close(Some(id)) => self.drop_link(id, "closed by this node"),
@@ -294,7 +303,7 @@ impl Shell {
                     self.drop_link(id, "closed by this node");
                 }
             }
-            ToFeeder::SetTimeout(seconds) => self.timeout_ms = u64::from(seconds) * 1000,
+            ToFeeder::SetTimeout(seconds) => self.timeout_ms = silence_ms(seconds),
             ToFeeder::Piece(id, Ok(records)) => self.feeding.piece(id, &records),
             ToFeeder::Piece(id, Err(text)) => {
                 self.drop_link(id, &format!("the log cannot be read for it: {text}"));

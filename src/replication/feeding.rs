@@ -310,6 +310,13 @@ impl Feeding {
         }
     }
 
+    /// Tells Stillpoints who is above them.
+    pub fn tell_path(&mut self, path: &[String]) {
+        for link in self.links.values_mut().filter(|link| link.has_extras) {
+            link.push(&Frame::Path(path.to_vec()));
+        }
+    }
+
     /// Keep-alives for silent links; gives those whose replica has said nothing, or taken nothing, for `timeout_ms`.
     pub fn tick(
         &mut self,

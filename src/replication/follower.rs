@@ -323,6 +323,7 @@ impl Shell {
                     }
                     self.write();
                 }
+                Action::Path(path) => (self.notify)(FollowerEvent::Path(path)),
                 Action::AskPosition => (self.notify)(FollowerEvent::AskPosition),
                 Action::Stream { primary, next } => self.stream(primary, next),
                 Action::Copy { given_up } => self.copy(given_up),
@@ -374,7 +375,6 @@ impl Shell {
     fn stream(&mut self, primary: Peer, next: Seq) {
         let now = self.now();
         let applied = Seq::new(next.get() - 1);
-        (self.notify)(FollowerEvent::Path(self.link.primary_path().to_vec()));
         self.gauge.applied.store(applied.get(), Ordering::Release);
         if let Some(connection) = &mut self.connection {
             connection.streaming = Some(Streaming {

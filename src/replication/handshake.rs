@@ -26,6 +26,7 @@
 use std::collections::VecDeque;
 
 pub use self::problem::{LinkState, Problem};
+use super::acks::SILENCE_MS_MIN;
 use super::history::Peer;
 use super::wire::{Answer, Extras, Request};
 use crate::clock::MonoMs;
@@ -83,6 +84,8 @@ pub enum Action {
     Close,
     /// Send these bytes, and feed the next line that arrives to [`Link::line`].
     Send(Vec<u8>),
+    /// These are the run ids of the primary and of those above it.
+    Path(Vec<String>),
     /// Tell with [`Link::position`] where this node stands, once all that was received is applied.
     AskPosition,
     /// What arrives from here on are frames, the first record beginning at `next`.
@@ -131,8 +134,6 @@ pub struct Link {
     actions: VecDeque<Action>,
     /// What is known about the primary of the present connection.
     primary: Peer,
-    /// The run ids of the primary and of those above it, of a Stillpoint.
-    path: Vec<String>,
     /// The primary takes `ip-address`: not so a very old Kvrocks.
     takes_ip: bool,
     /// Failures in a row.
@@ -153,7 +154,6 @@ impl Link {
             state: State::Waiting { until: now },
             actions: VecDeque::new(),
             primary: Peer::Kvrocks,
-            path: Vec::new(),
             takes_ip: true,
             failures_count: 0,
             problem: None,
@@ -208,7 +208,7 @@ impl Link {
                 None => return self.positioning(Peer::Kvrocks),
                 Some(extras) => match self.check_path(&extras.path) {
                     None => {
-                        self.path = extras.path;
+                        self.actions.push_back(Action::Path(extras.path));
                         return self.positioning(Peer::Stillpoint);
                     }
                     Some(problem) => problem,
@@ -363,11 +363,6 @@ impl Link {
         self.primary
     }
 
-    /// The run ids of the primary and of those above it, as it named them in the handshake; none of a Kvrocks.
-    pub fn primary_path(&self) -> &[String] {
-        &self.path
-    }
-
     /// When something last came from the primary (`master_last_io_seconds_ago`).
     pub fn heard_at(&self) -> MonoMs {
         self.heard_at
@@ -382,7 +377,6 @@ impl Link {
 
     fn connect(&mut self, now: MonoMs) {
         self.primary = Peer::Kvrocks;
-        self.path.clear();
         let timeout_ms = CONNECT_TIMEOUT_MS.min(self.settings.timeout_ms);
         self.state = State::Connecting {
             until: later(now, timeout_ms),
@@ -484,7 +478,7 @@ impl Link {
 
     fn silence_max_ms(&self) -> u64 {
         match self.primary {
-            Peer::Stillpoint => self.settings.timeout_ms,
+            Peer::Stillpoint => self.settings.timeout_ms.max(SILENCE_MS_MIN),
             Peer::Kvrocks => self.settings.timeout_ms.max(KVROCKS_SILENCE_MS),
         }
     }

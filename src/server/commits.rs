@@ -187,6 +187,7 @@ impl Server {
         self.node.key_counting.forget();
         self.queued_since.clear();
         self.feeding.forget_uncommitted();
+        self.node.replication.messages.clear();
         self.forget_received();
         self.node.is_commit_held_up = false;
         let reason = format!("a write to the disk failed: {text}");

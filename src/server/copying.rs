@@ -339,6 +339,14 @@ impl Server {
         self.node.is_reopening = true;
     }
 
+    /// The copy that waits to be put in the place of the database is not wanted any more.
+    pub(super) fn cancel_swap(&mut self) {
+        if std::mem::take(&mut self.copying.swap_wanted) {
+            self.node.is_reopening = false;
+            self.node.waiting.release(Reason::Stalled);
+        }
+    }
+
     pub(super) fn swap_if_wanted(&mut self) {
         if !self.copying.swap_wanted || self.node.view.has_uncommitted() {
             return;

@@ -160,6 +160,21 @@ impl Server {
         }));
     }
 
+    /// Messages whose publisher may be answered go to the replicas, behind the records that they depend on.
+    pub(super) fn send_messages(&mut self) {
+        let committed = self.node.view.committed_group();
+        let messages = &mut self.node.replication.messages;
+        while messages
+            .front()
+            .is_some_and(|(group, ..)| *group <= committed)
+        {
+            let Some((_, channel, payload)) = messages.pop_front() else {
+                return;
+            };
+            self.feeding.tell(ToFeeder::Message { channel, payload });
+        }
+    }
+
     /// A worker has looked: the replica goes to the feeder, or is told why not.
     pub(super) fn judged(&mut self, judged: Judged) {
         let Judged {
@@ -254,6 +269,8 @@ impl Server {
         self.feeding.tell(ToFeeder::SetHistory(
             self.node.replication.history.current(),
         ));
+        // It may have changed since the handshake.
+        self.tell_path();
     }
 
     /// Takes a client's socket out of the loop: the stream, what was still to be sent, what has arrived, and its address.

@@ -74,6 +74,9 @@ impl Server {
             }
             return;
         }
+        // The copy of a primary that is given up would replace what this node is about to stand for.
+        self.cancel_swap();
+        self.settle_received();
         let is_drained = self.following.received.is_empty()
             && !self.node.view.has_open_writes()
             && self
@@ -174,7 +177,17 @@ impl Server {
         let latest = self.node.last_seq;
         self.node.role = Role::Primary;
         self.node.waiting.release(Reason::Role);
+        self.tell_path();
         log::info!("this node is a primary now, from sequence {latest} on, under the id {id}");
+    }
+
+    /// The replicas hear who is above them: one that finds itself there has found a loop.
+    pub(super) fn tell_path(&self) {
+        let mut path = vec![self.node.run_id.clone()];
+        if let Some(followed) = &self.node.replication.followed {
+            path.extend(followed.path.iter().cloned());
+        }
+        self.feeding.tell(ToFeeder::SetPath(path));
     }
 
     pub(super) fn start_follower(&mut self, host: String, port: u16) {
@@ -252,7 +265,9 @@ impl Server {
                 let kind = crate::pubsub::Kind::Channel;
                 let group = self.node.view.newest_group();
                 self.node.publish(kind, &channel, &payload, Some(group));
-                self.feeding.tell(ToFeeder::Message { channel, payload });
+                self.node
+                    .replication
+                    .note_message(&channel, &payload, Some(group));
             }
             FollowerEvent::Status { id, .. } => {
                 let last = self.node.last_seq;
@@ -275,6 +290,7 @@ impl Server {
                 if let Some(followed) = &mut self.node.replication.followed {
                     followed.path = path;
                 }
+                self.tell_path();
             }
             FollowerEvent::State(shown) => {
                 let Some(followed) = &mut self.node.replication.followed else {
@@ -323,6 +339,31 @@ impl Server {
                 return;
             };
             self.apply_batch(&batch);
+        }
+    }
+
+    /// What still waits when the link has ended for a change of role: a pause that was given to the replica holds back what comes
+    /// from a primary, and must not hold back the change. Who is promoted stands for all that it was sent; who follows another
+    /// node gets the rest from there.
+    fn settle_received(&mut self) {
+        if !self.node.pause.holds_replication() {
+            return;
+        }
+        let is_promotion = self
+            .node
+            .replication
+            .change
+            .as_ref()
+            .is_some_and(|change| change.goal == Goal::Primary);
+        if !is_promotion {
+            self.following.received.clear();
+            return;
+        }
+        let can_write = !self.node.is_reopening && !self.node.is_stalled;
+        if can_write && self.committer.is_some() {
+            while let Some(batch) = self.following.received.pop_front() {
+                self.apply_batch(&batch);
+            }
         }
     }
 

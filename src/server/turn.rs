@@ -196,6 +196,7 @@ impl Server {
                 } => self.judge_psync(client, ticket, id, next),
             }
         }
+        self.send_messages();
         self.apply_received();
         self.swap_if_wanted();
         self.step_role_change();

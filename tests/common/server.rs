@@ -107,6 +107,7 @@ impl Setup {
             dir,
             child: None,
             port: 0,
+            keeps_port: false,
             expected_log: RefCell::default(),
         };
         server.launch();
@@ -171,6 +172,8 @@ pub struct Server {
     dir: TempDir,
     child: Option<Child>,
     port: u16,
+    /// Restarts keep the port: other servers know this one by it.
+    keeps_port: bool,
     expected_log: RefCell<Vec<String>>,
 }
 
@@ -297,9 +300,16 @@ impl Server {
         )
     }
 
+    /// From now on restarts listen on the same port.
+    pub fn keep_port(&mut self) {
+        self.keeps_port = true;
+    }
+
     fn launch(&mut self) {
         for _ in 0..PORT_TRIES_MAX {
-            self.port = free_port();
+            if !self.keeps_port {
+                self.port = free_port();
+            }
             self.child = Some(self.setup.spawn(self.dir.path(), self.port));
             let mut exited = false;
             let up = holds_within(DEADLINE, || {

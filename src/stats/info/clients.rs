@@ -5,12 +5,14 @@ use crate::client::waiting::Reason;
 use crate::pause::{Purpose, Scope, Until};
 
 /// What a client waits for and counts as blocked by. [`Reason::is_blocked_to_the_eye`] says why cold reads are not among them. A count of keys is not among them: it is INFO itself that waits for it.
-const BLOCKING: [Reason; 5] = [
+const BLOCKING: [Reason; 7] = [
     Reason::Paused,
     Reason::Keys,
     Reason::Worker,
     Reason::Stalled,
     Reason::Shutdown,
+    Reason::Role,
+    Reason::Acks,
 ];
 
 pub(super) fn clients(facts: &Facts<'_>, fields: &mut Fields<'_>) {

@@ -27,7 +27,10 @@ pub(super) fn stats(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     fields.add("instantaneous_input_repl_kbps", "0.00");
     fields.add("instantaneous_output_repl_kbps", "0.00");
     fields.add("rejected_connections", stats.rejected_connections);
-    fields.zeros(&["sync_full", "sync_partial_ok", "sync_partial_err"]);
+    let replication = &facts.node.replication;
+    fields.add("sync_full", replication.full_syncs);
+    fields.add("sync_partial_ok", replication.partial_syncs);
+    fields.add("sync_partial_err", replication.refused_syncs);
     fields.add("expired_keys", stats.expired_keys);
     fields.add("expired_stale_perc", "0.00");
     fields.add("expired_time_cap_reached_count", 0);
