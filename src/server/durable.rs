@@ -11,7 +11,7 @@ use super::start::{EXIT_START, EXIT_STORAGE, StartError, failure};
 use super::state_file::DurableState;
 use super::{LoopEvent, Server};
 use crate::clock::MonoMs;
-use crate::config::{Config, WalSync};
+use crate::config::Config;
 use crate::reactor::LoopSender;
 use crate::storage::seq::Seq;
 
@@ -72,11 +72,7 @@ fn write_newest(
         newest = newer;
     }
     let (version, state) = newest;
-    let stored = state.place(dir).and_then(|placed| {
-        sender.send(LoopEvent::Placed(version));
-        placed.keep()
-    });
-    let result = stored.map_err(|error| error.to_string());
+    let result = state.store(dir).map_err(|error| error.to_string());
     sender.send(LoopEvent::Stored(version, result));
     version
 }
@@ -228,17 +224,6 @@ impl Server {
             let _ = writer.versions.send(version);
         }
         durable.version
-    }
-
-    /// The state up to this version outlives a crash of the process; it is on its way to the disk.
-    ///
-    /// That is enough for a promotion, unless each write has to be on the disk itself before it is acknowledged: the sync
-    /// takes tens of milliseconds on a busy disk, and writers wait for it. A power cut within them makes this node a replica
-    /// again, whose own writes since were acknowledged under the same risk.
-    pub(super) fn placed(&mut self, version: u64) {
-        if self.node.config.wal_sync != WalSync::Always {
-            self.promotion_placed(version);
-        }
     }
 
     /// The state file has been written up to this version, or could not be.

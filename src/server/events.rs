@@ -54,9 +54,7 @@ pub enum LoopEvent {
     OfferLink(LinkId, OfferLinkEvent),
     /// From the follower.
     Follower(FollowerEvent),
-    /// The state file was written in this version and is being synced.
-    Placed(u64),
-    /// The state file was written in this version and synced, or could not be.
+    /// The state file was written in this version, or could not be.
     Stored(u64, Result<(), String>),
     /// SIGTERM or SIGINT.
     Signal(i32),

@@ -5,7 +5,7 @@
 //! 1. The gate closes for writes at once ([`crate::node::Node::change_role`]).
 //! 2. The follower of the old primary ends; whole batches that it has received are applied.
 //! 3. Commits in flight finish, and their replies leave.
-//! 4. The new role is written to the state file and synced (for a promotion see [`Server::placed`]).
+//! 4. The new role is written to the state file and synced.
 //! 5. The role is taken: a primary draws a new history id and lets parked writes go on; a replica starts its follower.
 
 use std::collections::VecDeque;
@@ -100,16 +100,6 @@ impl Server {
             },
         };
         self.following.awaited_version = Some(self.store_durable());
-    }
-
-    /// The state file with the new role is written, if not synced: a primary may begin.
-    ///
-    /// A replica may not: its OK says that it stays one. No writer waits for that, since its READONLY has left before.
-    pub(super) fn promotion_placed(&mut self, version: u64) {
-        let change = self.node.replication.change.as_ref();
-        if change.is_some_and(|change| change.goal == Goal::Primary) {
-            self.role_stored(version, &Ok(()));
-        }
     }
 
     /// The state file has been written, or could not be.

@@ -3,9 +3,6 @@
 //! A small text file, so that an operator can read it: one `name value` a line, closed by a checksum over the lines
 //! before it. It is replaced whole (written to a temporary file, synced, renamed, the directory synced), so a crash
 //! leaves the old or the new one. A file that does not check is refused: guessing a role may fork the data.
-//!
-//! A temporary file that is whole is newer than the other, and counts: so a state outlives a crash of the process as
-//! soon as it is written ([`DurableState::place`]), and one of the machine when it is synced ([`Placed::keep`]).
 
 use std::fmt;
 use std::fs::{self, File};
@@ -209,15 +206,14 @@ impl DurableState {
 
     /// Reads the state of the data directory `dir`; `None` when it has none yet.
     pub fn load(dir: &Path) -> Result<Option<DurableState>, StateError> {
-        match DurableState::read(&dir.join(TEMPORARY_NAME)) {
-            // A crash has cut it off; what it was to replace still stands.
-            Err(StateError::Damaged { .. }) | Ok(None) => DurableState::read(&dir.join(FILE_NAME)),
-            newer => newer,
+        let path = dir.join(FILE_NAME);
+        #[cfg(test)]
+        if let Some(disk) = crate::storage::rocks::simulated::disk_at(dir) {
+            let bytes = disk.state_file();
+            return bytes
+                .map(|bytes| DurableState::read(&bytes, path))
+                .transpose();
         }
-    }
-
-    fn read(path: &Path) -> Result<Option<DurableState>, StateError> {
-        let path = path.to_owned();
         let io_error = |error| StateError::Io {
             what: format!("read {}", path.display()),
             error,
@@ -234,8 +230,12 @@ impl DurableState {
             Ok(_) => {}
         }
         let bytes = fs::read(&path).map_err(io_error)?;
-        match DurableState::decode(&bytes) {
-            Ok(state) => Ok(Some(state)),
+        DurableState::read(&bytes, path).map(Some)
+    }
+
+    fn read(bytes: &[u8], path: PathBuf) -> Result<DurableState, StateError> {
+        match DurableState::decode(bytes) {
+            Ok(state) => Ok(state),
             Err(DecodeError::Damaged(what)) => Err(StateError::Damaged { path, what }),
             Err(DecodeError::Newer(header)) => Err(StateError::Newer { path, header }),
         }
@@ -246,51 +246,27 @@ impl DurableState {
     ///
     /// After an error the old state stands, or the new one; never a mixture.
     pub fn store(&self, dir: &Path) -> Result<(), StateError> {
-        self.place(dir)?.keep()
-    }
-
-    /// Writes this state where [`DurableState::load`] finds it after a crash of the process. One of the machine may
-    /// undo that until it is kept. No other may be placed in the same directory before.
-    pub fn place(&self, dir: &Path) -> Result<Placed, StateError> {
-        let temporary = dir.join(TEMPORARY_NAME);
-        let written = File::create(&temporary).and_then(|mut file| {
-            file.write_all(&self.encode())?;
-            Ok(file)
-        });
-        match written {
-            Ok(file) => Ok(Placed {
-                file,
-                dir: dir.to_owned(),
-            }),
-            Err(error) => Err(cannot_write(dir, error)),
+        #[cfg(test)]
+        if let Some(disk) = crate::storage::rocks::simulated::disk_at(dir) {
+            disk.store_state_file(self.encode());
+            return Ok(());
         }
+        let path = dir.join(FILE_NAME);
+        let temporary = dir.join(TEMPORARY_NAME);
+        self.replace(dir, &path, &temporary)
+            .map_err(|error| StateError::Io {
+                what: format!("write {}", path.display()),
+                error,
+            })
     }
-}
 
-fn cannot_write(dir: &Path, error: io::Error) -> StateError {
-    StateError::Io {
-        what: format!("write {}", dir.join(FILE_NAME).display()),
-        error,
-    }
-}
-
-/// A state that has been written and not yet synced.
-#[must_use]
-pub struct Placed {
-    file: File,
-    dir: PathBuf,
-}
-
-impl Placed {
-    /// Syncs it and puts it in the place of the old one. Blocks for the disk, for tens of milliseconds when that is
-    /// busy: a file system with a journal writes out what other files have changed as well.
-    pub fn keep(self) -> Result<(), StateError> {
-        let Placed { file, dir } = self;
-        let kept = file.sync_all().and_then(|()| {
-            fs::rename(dir.join(TEMPORARY_NAME), dir.join(FILE_NAME))?;
-            File::open(&dir)?.sync_all()
-        });
-        kept.map_err(|error| cannot_write(&dir, error))
+    fn replace(&self, dir: &Path, path: &Path, temporary: &Path) -> io::Result<()> {
+        let mut file = File::create(temporary)?;
+        file.write_all(&self.encode())?;
+        file.sync_all()?;
+        drop(file);
+        fs::rename(temporary, path)?;
+        File::open(dir)?.sync_all()
     }
 }
 
@@ -474,17 +450,6 @@ mod tests {
             DurableState::load(dir.path()).unwrap(),
             Some(DurableState::default())
         );
-    }
-
-    #[test]
-    fn a_placed_state_counts_before_it_is_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        DurableState::default().store(dir.path()).unwrap();
-        let placed = full().place(dir.path()).unwrap();
-        assert_eq!(DurableState::load(dir.path()).unwrap(), Some(full()));
-        placed.keep().unwrap();
-        assert_eq!(DurableState::load(dir.path()).unwrap(), Some(full()));
-        assert!(!dir.path().join(TEMPORARY_NAME).exists());
     }
 
     #[test]

@@ -144,7 +144,6 @@ impl Server {
             LoopEvent::Copy(event) => self.copy_event(event),
             LoopEvent::OfferLink(link, event) => self.offer_link_event(link, event),
             LoopEvent::Follower(event) => self.follower_event(event),
-            LoopEvent::Placed(version) => self.placed(version),
             LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
         }
