@@ -8,7 +8,7 @@ use super::{Node, Request, Role};
 use crate::client::waiting::Reason;
 use crate::client::{ClientKey, Flag};
 use crate::clock::MonoMs;
-use crate::command::dispatch;
+use crate::command::parking;
 use crate::error::ReplyError;
 use crate::replication::follower::Shown;
 use crate::replication::handshake::LinkState;
@@ -177,7 +177,7 @@ impl Node {
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         );
         for client in self.waiting.clients(Reason::Keys) {
-            dispatch::unblock_with_error(self, client, &UNBLOCKED);
+            parking::unblock_with_error(self, client, &UNBLOCKED);
             self.close_after_reply(client);
         }
     }

@@ -93,6 +93,7 @@ fn what_is_kept_is_bounded() {
 fn pops_mixed_with_other_writes_give_each_member_once() {
     for size in [300, 3000] {
         let mut bench = Bench::new();
+        bench.commit_each = false;
         let mut there = BTreeSet::new();
         let mut rng = Rng::new(size);
         for number in 0..size {
