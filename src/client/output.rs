@@ -131,6 +131,11 @@ impl Output {
         self.buf.len() - self.sent
     }
 
+    /// Memory that what is not sent yet takes: nothing once all is sent, whatever is kept for later replies.
+    pub fn pending_heap_bytes(&self) -> usize {
+        self.buf.capacity() + self.gates.len() * size_of::<Gate>()
+    }
+
     /// Memory held.
     pub fn heap_bytes(&self) -> usize {
         self.buf.capacity() + self.gates.capacity() * size_of::<Gate>()
@@ -177,11 +182,13 @@ mod tests {
         assert!(!output.release(GroupId(4)));
         assert!(output.release(GroupId(5)));
         assert_eq!(sendable(&output), "abc");
+        assert!(output.pending_heap_bytes() >= output.pending_bytes());
         output.advance(2);
         assert_eq!(sendable(&output), "c");
         assert!(output.release(GroupId(6)));
         output.advance(2);
         assert!(output.is_empty() && !output.is_gated());
+        assert_eq!(output.pending_heap_bytes(), 0);
         output.push(b"e", GroupId(6), GroupId(6), Stretch::Reply);
         assert_eq!(sendable(&output), "e");
     }

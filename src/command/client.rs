@@ -3,7 +3,7 @@
 use super::context::ControlCtx;
 use super::halt::Run;
 use super::spec::{Flags, Spec};
-use super::{client_line, dispatch, pause};
+use super::{client_line, parking, pause};
 use crate::client::waiting::Reason;
 use crate::client::{Client, ClientKey, Flag, OutputClass, ReplyMode};
 use crate::error::{self, ReplyError, SYNTAX};
@@ -279,9 +279,9 @@ fn unblock(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     };
     let group = ctx.node.view.dependency();
     if with_error {
-        dispatch::unblock_with_error(ctx.node, key, &UNBLOCKED);
+        parking::unblock_with_error(ctx.node, key, &UNBLOCKED);
     } else {
-        dispatch::time_out(ctx.node, key);
+        parking::time_out(ctx.node, key);
     }
     ctx.node.view.depend_on(group);
     ctx.reply.int(1);

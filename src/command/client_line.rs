@@ -94,7 +94,7 @@ pub fn write(node: &Node, client: &Client, running: (ClientKey, Args<'_>), text:
         argument_bytes,
         multi_bytes,
         client.output.pending_bytes(),
-        client.output.heap_bytes(),
+        client.output.pending_heap_bytes(),
         memory,
         client
             .last_command

@@ -28,6 +28,7 @@ pub mod monitor;
 pub mod node_bench;
 pub mod parked_reads;
 pub mod parked_scans;
+pub mod parking;
 pub mod parse;
 pub mod pause;
 pub mod pubsub;

@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use super::dispatch;
+use super::{dispatch, parking};
 use crate::client::waiting::Reason;
 use crate::client::{Client, ClientKey, Peer};
 use crate::clock::{Clock, MonoMs, SimClock, Turn};
@@ -124,7 +124,7 @@ impl NodeBench {
         self.commit();
         self.count();
         while let Some((_, key)) = self.node.waiting.next_due() {
-            dispatch::resume(&mut self.node, key);
+            parking::resume(&mut self.node, key);
         }
         self.commit();
     }

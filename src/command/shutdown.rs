@@ -2,8 +2,8 @@
 //! Commands that are parked then are dropped unanswered.
 
 use super::context::ControlCtx;
-use super::dispatch;
 use super::halt::{Halt, Run, Wait};
+use super::parking;
 use super::spec::{Flags, Spec};
 use crate::client::waiting::Reason;
 use std::collections::VecDeque;
@@ -93,7 +93,7 @@ fn stay(node: &mut Node) -> bool {
         node.waiting.release(Reason::Paused);
     }
     for client in node.waiting.clients(Reason::Shutdown) {
-        dispatch::unblock_with_error(node, client, &ABORTED);
+        parking::unblock_with_error(node, client, &ABORTED);
     }
     true
 }

@@ -10,7 +10,7 @@ use super::{Node, Request, Role};
 use crate::client::waiting::Reason;
 use crate::client::{ClientKey, Flag};
 use crate::clock::MonoMs;
-use crate::command::dispatch;
+use crate::command::parking;
 use crate::error::ReplyError;
 use crate::replication::follower::Shown;
 use crate::replication::handshake::LinkState;
@@ -216,7 +216,7 @@ impl Node {
         let mut clients = self.waiting.clients(Reason::Keys);
         clients.extend(self.waiting.clients(Reason::Acks));
         for client in clients {
-            dispatch::unblock_with_error(self, client, &UNBLOCKED);
+            parking::unblock_with_error(self, client, &UNBLOCKED);
             self.close_after_reply(client);
         }
     }

@@ -11,7 +11,7 @@ use super::workers::Job;
 use super::{LoopEvent, Server};
 use crate::client::ClientKey;
 use crate::client::waiting::Reason;
-use crate::command::dispatch;
+use crate::command::parking;
 use crate::error::ReplyError;
 use crate::node::replication::LinkRequest;
 use crate::reactor::Stream;
@@ -162,7 +162,7 @@ impl Server {
 
     fn refuse_files(&mut self, client: ClientKey) {
         let error = ReplyError::fixed(NO_CHECKPOINT);
-        dispatch::unblock_with_error(&mut self.node, client, &error);
+        parking::unblock_with_error(&mut self.node, client, &error);
         self.node.close_after_reply(client);
     }
 

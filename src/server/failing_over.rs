@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use super::{LoopEvent, Server};
 use crate::client::ClientKey;
 use crate::client::waiting::Reason;
-use crate::command::dispatch;
+use crate::command::parking;
 use crate::failover::machine::action::LinkId;
 use crate::failover::request::{self, Replica};
 use crate::failover::{Action, Durable, Failover, Ticket};
@@ -339,15 +339,15 @@ impl Node {
     fn answer_ticket(&mut self, ticket: Ticket, reply: Result<(), crate::error::ReplyError>) {
         if let Some(key) = self.waits_for_link(ticket.0) {
             match reply {
-                Ok(()) => dispatch::unblock_with_bytes(self, key, b"+OK\r\n"),
-                Err(error) => dispatch::unblock_with_error(self, key, &error),
+                Ok(()) => parking::unblock_with_bytes(self, key, b"+OK\r\n"),
+                Err(error) => parking::unblock_with_error(self, key, &error),
             }
         }
     }
 
     fn answer_asker(&mut self, asker: Asker, bytes: &[u8]) {
         if let Some(key) = self.waits_for_link(asker.0) {
-            dispatch::unblock_with_bytes(self, key, bytes);
+            parking::unblock_with_bytes(self, key, bytes);
         }
     }
 

@@ -9,7 +9,7 @@ use super::workers::Job;
 use super::{LoopEvent, Server};
 use crate::client::ClientKey;
 use crate::client::waiting::{Reason, Ticket};
-use crate::command::dispatch;
+use crate::command::parking;
 use crate::error::ReplyError;
 use crate::node::replication::LinkOptions;
 use crate::replication::evidence;
@@ -216,7 +216,7 @@ impl Server {
             Err(line) => {
                 log::info!("replica {address} may not continue from {next}: {line}");
                 self.node.replication.refused_syncs += 1;
-                dispatch::unblock_with_error(&mut self.node, key, &ReplyError::new(line));
+                parking::unblock_with_error(&mut self.node, key, &ReplyError::new(line));
             }
         }
     }

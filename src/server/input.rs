@@ -2,7 +2,7 @@
 
 use super::Server;
 use crate::client::{Client, ClientKey, Flag, Peer, Reading};
-use crate::command::dispatch;
+use crate::command::{dispatch, parking};
 use crate::error::ReplyError;
 use crate::limits::{
     CLIENT_TURN_OUTPUT_BYTES_MAX, CLIENT_TURN_US_MAX, COMMANDS_PER_CLIENT_PER_TURN_MAX,
@@ -97,7 +97,7 @@ impl Server {
     /// A peer that is gone takes a command with it that may wait for long; what it sent before is noticed by reading.
     pub(super) fn note_hang_ups(&mut self) {
         for token in std::mem::take(&mut self.ready.hung_up) {
-            dispatch::peer_hung_up(&mut self.node, key_of(token));
+            parking::peer_hung_up(&mut self.node, key_of(token));
         }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::{dispatch, parked_reads, parked_scans, shutdown};
+use crate::command::{parked_reads, parked_scans, parking, shutdown};
 use crate::failover::leave::Leaving;
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
@@ -130,7 +130,7 @@ impl Server {
                     .and_then(|client| client.parked());
                 if is_waiting.is_some_and(|parked| parked.ticket == ticket) {
                     let error = crate::error::ReplyError::new(format!("ERR storage: {text}"));
-                    dispatch::unblock_with_error(&mut self.node, client, &error);
+                    parking::unblock_with_error(&mut self.node, client, &error);
                 }
             }
             LoopEvent::ColdRead(answers) => parked_reads::answered(&mut self.node, answers),
@@ -159,19 +159,19 @@ impl Server {
         let now = self.node.turn.now();
         while let Some((_, key, _)) = self.node.waiting.next_overdue(now) {
             self.node.view.begin_command();
-            dispatch::time_out(&mut self.node, key);
+            parking::time_out(&mut self.node, key);
         }
     }
 
     fn release_parked(&mut self) {
         // What the server itself has written this turn, by no command of a client.
-        dispatch::serve_written_keys(&mut self.node);
+        parking::serve_written_keys(&mut self.node);
         for _ in 0..RELEASES_PER_TURN_MAX {
             let Some((_, key)) = self.node.waiting.next_due() else {
                 return;
             };
-            dispatch::resume(&mut self.node, key);
-            dispatch::serve_written_keys(&mut self.node);
+            parking::resume(&mut self.node, key);
+            parking::serve_written_keys(&mut self.node);
             self.commit_if_full();
         }
     }

@@ -1,5 +1,5 @@
 //! Storage in Kvrocks's format: bytes on disk ([`keys`], [`metadata`]), batches ([`record`], and [`received`] from elsewhere),
-//! uncommitted writes over the database ([`view`], [`scan`], [`hot`], [`edges`], [`cold`]), typed keys ([`store`]), keys of any
+//! uncommitted writes over the database ([`view`], [`scan`], [`hot`], [`edges`], [`samples`], [`cold`]), typed keys ([`store`]), keys of any
 //! type ([`keyspace`]), and the engine underneath.
 //!
 //! The engine, in reading order: [`cf`], [`seq`] and [`replication_id`] are its vocabulary, [`rocks`] is the handle over RocksDB (the only
@@ -32,6 +32,7 @@ pub mod received;
 pub mod record;
 pub mod replication_id;
 pub mod rocks;
+pub mod samples;
 pub mod scan;
 pub mod seq;
 pub mod store;

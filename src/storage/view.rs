@@ -22,6 +22,7 @@ use super::received::{Family, Op, ReceivedBatch};
 use super::record::{Found, Record, Savepoint};
 use super::replication_id::ReplicationId;
 use super::rocks::Rocks;
+use super::samples::Samples;
 use super::scan::{PinnedScan, Scan, ScanRequest};
 use super::seq::Seq;
 use super::watched::WatchedRanges;
@@ -41,6 +42,8 @@ pub struct View {
     cache: HotCache,
     /// Where the score indexes of sorted sets begin and end; used by the sorted sets, kept true here.
     pub(super) edges: Edges,
+    /// Members of sets that are drawn from often; kept true here.
+    pub(super) samples: Samples,
     pub(super) open: Record,
     open_id: GroupId,
     /// Ids behind the open one that were given out as barriers.
@@ -88,6 +91,7 @@ impl View {
             hasher: foldhash::fast::RandomState::default(),
             cache: HotCache::new(cache_bytes_max),
             edges: Edges::default(),
+            samples: Samples::default(),
             open: Record::default(),
             open_id: GroupId(1),
             skipped_ids: 0,
@@ -126,6 +130,7 @@ impl View {
     pub fn set_database(&mut self, rocks: Rocks) {
         self.cache.clear();
         self.edges.clear();
+        self.samples.clear();
         self.next_seq = rocks.last_seq().next();
         self.cold.lose_all();
         self.rocks = Some(rocks);
@@ -232,6 +237,12 @@ impl View {
     /// The entries of `cf` from `lower` on and below `upper`, in key order or against it. The scan sees the view as it is
     /// now. A range with more than [`crate::limits::SCAN_ENTRIES_INLINE_MAX`] entries read makes the command wait for a worker.
     pub fn scan(&mut self, request: ScanRequest) -> Run<Scan<'_>> {
+        self.consult_all();
+        Scan::begin(self, request)
+    }
+
+    /// The running command's reply depends on everything written so far.
+    pub(super) fn consult_all(&mut self) {
         let touched = self
             .handed
             .iter()
@@ -243,7 +254,6 @@ impl View {
         if let Some(id) = touched {
             self.consulted = self.consulted.max(id);
         }
-        Scan::begin(self, request)
     }
 
     // ---- writing ----
@@ -269,6 +279,9 @@ impl View {
         if cf == Cf::ZsetScore && !self.edges.is_empty() {
             self.edges.written(key);
         }
+        if cf == Cf::Default && !self.samples.is_empty() {
+            self.samples.written(key);
+        }
         self.consulted = self.open_id;
         if !self.watched.is_empty() {
             self.watched.note(cf, key, Some((head, tail)));
@@ -287,6 +300,9 @@ impl View {
         } else {
             self.cache.remove(cf, key, hash);
         }
+        if cf == Cf::Default && !self.samples.is_empty() {
+            self.samples.deleted(key);
+        }
         self.consulted = self.open_id;
         if !self.watched.is_empty() {
             self.watched.note(cf, key, None);
@@ -300,6 +316,7 @@ impl View {
     pub fn delete_range(&mut self, cf: Cf, from: &[u8], to: &[u8]) {
         self.open.delete_range(cf, from, to);
         self.cache.clear();
+        self.samples.clear();
         self.consulted = self.open_id;
         self.watched.lose_all();
         self.cold.lose_all();
@@ -343,6 +360,7 @@ impl View {
         }
         // Entries whose deletion is taken back may lie outside what was learned since.
         self.edges.clear();
+        self.samples.clear();
         let View {
             open,
             cache,
@@ -550,6 +568,7 @@ impl View {
         self.open_id = GroupId(self.committed.0 + 1);
         self.cache.clear();
         self.edges.clear();
+        self.samples.clear();
         self.watched.lose_all();
         self.cold.lose_all();
         self.history.announced = false;

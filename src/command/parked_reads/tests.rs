@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::command::dispatch;
 use crate::command::node_bench::NodeBench;
 use crate::command::parked_scans;
+use crate::command::parking;
 use crate::config::Config;
 use crate::limits::COLD_BYTES_MAX;
 use crate::node::{Request, WorkerJob};
@@ -93,8 +93,8 @@ impl Cold {
     /// Runs the next command again that is due; gives its client.
     fn resume(&mut self) -> Option<ClientKey> {
         let (_, key) = self.bench.node.waiting.next_due()?;
-        dispatch::resume(&mut self.bench.node, key);
-        dispatch::serve_written_keys(&mut self.bench.node);
+        parking::resume(&mut self.bench.node, key);
+        parking::serve_written_keys(&mut self.bench.node);
         self.take_requests();
         Some(key)
     }

@@ -2,8 +2,8 @@
 
 use super::info::field;
 use crate::client::waiting::Reason;
-use crate::command::dispatch;
 use crate::command::node_bench::NodeBench;
+use crate::command::parking;
 use crate::node::key_counting::WAIT_MAX_MS;
 
 #[test]
@@ -49,7 +49,7 @@ fn a_count_that_never_comes_is_not_waited_for_for_ever() {
     let wake = |bench: &mut NodeBench| {
         bench.node.waiting.release(Reason::Counts);
         while let Some((_, key)) = bench.node.waiting.next_due() {
-            dispatch::resume(&mut bench.node, key);
+            parking::resume(&mut bench.node, key);
         }
         bench.received(0)
     };

@@ -3,12 +3,12 @@
 
 mod spread;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::command::context::Rng;
-use crate::command::halt::Run;
+use crate::command::halt::{Halt, Run};
 use crate::storage::cf::Cf;
-use crate::storage::metadata::Header;
+use crate::storage::metadata::{Header, Type};
 use crate::storage::scan::ScanRequest;
 use crate::storage::store::{Elements, Meta, Store};
 use crate::text::glob;
@@ -20,6 +20,12 @@ const COUNTED_MAX: u64 = 1024;
 
 /// What a draw by seeking costs, in entries that a scan reads in the same time.
 const SEEK_IN_ENTRIES: u64 = 64;
+
+/// Up to this many members are sampled whole: one walk, half as long as a turn's scan may be.
+const SAMPLED_WHOLE_MAX: u64 = 2048;
+
+/// Up to this many distinct members of a set are drawn from its sample.
+const DRAWN_FROM_SAMPLE_MAX: u64 = 32;
 
 /// An element and its value (empty for a set).
 pub type Member = (Box<[u8]>, Box<[u8]>);
@@ -95,7 +101,8 @@ pub enum Draw {
 /// Random elements of a collection with their values.
 ///
 /// Uniform when the collection is small or a good part of it is asked for, since the entries are then counted off.
-/// Otherwise each draw seeks to random places, which is about uniform: see [`Spread`]. `Distinct` gives byte order, `Repeated` the order of the draws.
+/// Otherwise each draw seeks to random places, which is about uniform: see [`Spread`]. A few members of a set that is drawn from
+/// again and again come from a sample: see [`from_sample`]. `Distinct` gives byte order, `Repeated` the order of the draws.
 pub fn draw(
     store: &mut Store<'_>,
     key: &[u8],
@@ -105,6 +112,14 @@ pub fn draw(
 ) -> Run<Vec<Member>> {
     let elements = store.elements(key, header);
     let size = header.size;
+    if header.kind() == Type::Set
+        && let Draw::Distinct(count) | Draw::Repeated(count @ 1) = draw
+        && (1..=DRAWN_FROM_SAMPLE_MAX).contains(&count)
+        && (count == 1 || count * 4 <= size)
+        && let Some(drawn) = from_sample(store, &elements, count, size, rng)?
+    {
+        return Ok(drawn);
+    }
     match draw {
         Draw::Distinct(0) | Draw::Repeated(0) => Ok(Vec::new()),
         Draw::Distinct(count) if count >= size => {
@@ -147,6 +162,76 @@ pub fn draw(
             Ok(drawn)
         }
     }
+}
+
+/// `count` distinct members of a set by way of [`crate::storage::samples`], in byte order; `None` on the first draw from a set, and
+/// when its sample cannot be read.
+///
+/// Up to [`SAMPLED_WHOLE_MAX`] members the sample is the whole set, kept up to date, and each draw uniform. Beyond, it is what [`Spread::sample`]
+/// reads, some 512 members near 64 places, each given once in random order: a member's chance is as even as that of a
+/// single draw by seeking, but members that are neighbours in byte order are more often drawn within the same few hundred draws.
+fn from_sample(
+    store: &mut Store<'_>,
+    elements: &Elements,
+    count: u64,
+    size: u64,
+    rng: &mut Rng,
+) -> Run<Option<Vec<Member>>> {
+    let prefix = elements.prefix();
+    let mut drawn = BTreeSet::new();
+    for _ in 0..count * 4 {
+        let mut member = store.view.samples.draw(prefix, size, rng);
+        if member.is_none() {
+            if !store.view.samples.is_asked_again(prefix) {
+                return Ok(None);
+            }
+            read_sample(store, elements, size, rng)?;
+            member = store.view.samples.draw(prefix, size, rng);
+        }
+        let Some(member) = member else {
+            return Ok(None);
+        };
+        drawn.insert(member);
+        if drawn.len() as u64 == count {
+            store.view.consult_all();
+            let members = drawn.into_iter().map(|member| (member, Box::default()));
+            return Ok(Some(members.collect()));
+        }
+    }
+    Ok(None)
+}
+
+/// Reads a sample of a set, unless that would make the command wait.
+fn read_sample(store: &mut Store<'_>, elements: &Elements, size: u64, rng: &mut Rng) -> Run {
+    let is_whole = size <= SAMPLED_WHOLE_MAX;
+    let read = if is_whole {
+        read_whole(store, elements, size)
+    } else {
+        Spread::survey(store, elements).and_then(|spread| spread.sample(store, elements, rng))
+    };
+    match read {
+        Ok(read) => {
+            let members = read.into_iter().map(|(member, _)| member);
+            store
+                .view
+                .samples
+                .keep(elements.prefix(), members, is_whole);
+            Ok(())
+        }
+        Err(Halt::Wait(_)) => Ok(()),
+        Err(halt) => Err(halt),
+    }
+}
+
+fn read_whole(store: &mut Store<'_>, elements: &Elements, size: u64) -> Run<Vec<Member>> {
+    let mut scan = store
+        .view
+        .scan(ScanRequest::prefix(Cf::Default, elements.prefix()))?;
+    let mut all = Vec::with_capacity(size as usize);
+    while let Some((entry, value)) = scan.next()? {
+        all.push((elements.element(entry).into(), value.into()));
+    }
+    Ok(all)
 }
 
 fn is_scan_cheaper(count: u64, size: u64) -> bool {

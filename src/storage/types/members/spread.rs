@@ -2,7 +2,7 @@
 
 use super::{Member, nth};
 use crate::command::context::Rng;
-use crate::command::halt::Run;
+use crate::command::halt::{Halt, Run};
 use crate::storage::cf::Cf;
 use crate::storage::scan::ScanRequest;
 use crate::storage::store::{Elements, Store};
@@ -18,6 +18,9 @@ const PLACES: usize = 4;
 
 /// Entries read at a place; one of them is drawn.
 const READ_AT_PLACE: usize = 8;
+
+/// Draws that [`Spread::sample`] makes.
+const DRAWS_OF_SAMPLE: usize = 64;
 
 /// What the elements of a collection are made of, as far as its two ends tell: what random places are made of.
 ///
@@ -96,26 +99,54 @@ impl Spread {
         elements: &Elements,
         rng: &mut Rng,
     ) -> Run<Option<Member>> {
-        let mut drawn = None;
+        let at = rng.below(READ_AT_PLACE as u64) as usize;
+        let mut read = self.read_somewhere(store, elements, rng)?;
+        if at < read.len() {
+            return Ok(Some(read.swap_remove(at)));
+        }
+        // Too near the end: count from there.
+        let whole = ScanRequest::prefix(Cf::Default, elements.prefix());
+        nth(store, elements, whole.reversed(), at)
+    }
+
+    /// Elements for later draws: everything read at the places where so many draws end. As even as those are, but neighbours
+    /// come together.
+    pub fn sample(
+        &self,
+        store: &mut Store<'_>,
+        elements: &Elements,
+        rng: &mut Rng,
+    ) -> Run<Vec<Member>> {
+        let mut sample = Vec::with_capacity(DRAWS_OF_SAMPLE * READ_AT_PLACE);
+        for _ in 0..DRAWS_OF_SAMPLE {
+            match self.read_somewhere(store, elements, rng) {
+                Ok(read) => sample.extend(read),
+                // What was found in memory will do.
+                Err(Halt::Wait(_)) if !sample.is_empty() => break,
+                Err(halt) => return Err(halt),
+            }
+        }
+        Ok(sample)
+    }
+
+    /// What stands at one of several random places, drawn by how dense elements lie there.
+    fn read_somewhere(
+        &self,
+        store: &mut Store<'_>,
+        elements: &Elements,
+        rng: &mut Rng,
+    ) -> Run<Vec<Member>> {
+        let mut drawn = Vec::new();
         let mut weight_of_all = 0.0;
         for _ in 0..PLACES {
             let place = self.place(rng);
-            let skipped = rng.below(READ_AT_PLACE as u64) as usize;
-            let Some((member, density)) = self.look(store, elements, &place, skipped)? else {
-                continue;
-            };
+            let (read, density) = self.look(store, elements, &place)?;
             weight_of_all += density;
-            if unit(rng) * weight_of_all < density {
-                drawn = Some(member);
+            if !read.is_empty() && unit(rng) * weight_of_all < density {
+                drawn = read;
             }
         }
-        if drawn.is_some() {
-            return Ok(drawn);
-        }
-        // All places were too near the end: count from there.
-        let skipped = rng.below(READ_AT_PLACE as u64) as usize;
-        let whole = ScanRequest::prefix(Cf::Default, elements.prefix());
-        nth(store, elements, whole.reversed(), skipped)
+        Ok(drawn)
     }
 
     /// A random place among the elements.
@@ -130,34 +161,30 @@ impl Spread {
         place
     }
 
-    /// The element behind `skipped` others from `place` on, and how dense elements lie there. `None` when there are not so many.
+    /// The elements from `place` on, and how dense they lie there.
     fn look(
         &self,
         store: &mut Store<'_>,
         elements: &Elements,
         place: &[u8],
-        skipped: usize,
-    ) -> Run<Option<(Member, f64)>> {
+    ) -> Run<(Vec<Member>, f64)> {
         let whole = ScanRequest::prefix(Cf::Default, elements.prefix());
         let lower = [elements.prefix(), place].concat();
         let upwards = ScanRequest { lower, ..whole }.at_most(READ_AT_PLACE);
         let mut scan = store.view.scan(upwards)?;
-        let mut member = None;
-        let mut way = 0.0;
-        let mut read = 0;
-        while read < READ_AT_PLACE
+        let mut read: Vec<Member> = Vec::with_capacity(READ_AT_PLACE);
+        while read.len() < READ_AT_PLACE
             && let Some((entry, value)) = scan.next()?
         {
-            let element = elements.element(entry);
-            if read == skipped {
-                member = Some((element.into(), value.into()));
-            }
-            way = self.position(element) - self.position(place);
-            read += 1;
+            read.push((elements.element(entry).into(), value.into()));
         }
+        let Some((last, _)) = read.last() else {
+            return Ok((read, 0.0));
+        };
+        let way = self.position(last) - self.position(place);
         // Two elements may be told apart only by bytes too far back to count.
-        let density = read as f64 / way.max(f64::EPSILON);
-        Ok(member.map(|member| (member, density)))
+        let density = read.len() as f64 / way.max(f64::EPSILON);
+        Ok((read, density))
     }
 
     /// Where `element` lies, from 0 to 1, if all bytes of the alphabet were as frequent everywhere.
