@@ -122,11 +122,22 @@ impl SimClock {
 
     /// Moves on by `ms` milliseconds.
     pub fn advance_ms(&self, ms: u64) {
+        self.advance_us(ms * 1000);
+    }
+
+    /// Moves on by `us` microseconds.
+    pub fn advance_us(&self, us: u64) {
         let turn = self.turn.get();
         self.turn.set(Turn {
-            mono_us: turn.mono_us + ms * 1000,
-            unix_us: turn.unix_us + ms * 1000,
+            mono_us: turn.mono_us + us,
+            unix_us: turn.unix_us + us,
         });
+    }
+}
+
+impl Clock for std::rc::Rc<SimClock> {
+    fn turn(&self) -> Turn {
+        self.as_ref().turn()
     }
 }
 

@@ -45,6 +45,8 @@
 //! [`storage`] (`view.rs`, `record.rs`, `commit.rs`), [`replication`] (its page is the link from the first byte on), [`resp`],
 //! [`config`], [`text`], [`rdb`].
 //!
+//! In unit tests, `simulation` runs whole nodes on a virtual clock: the same seed gives the same trace.
+//!
 //! # Invariants
 //!
 //! - Invariant: the loop never waits. No fsync, no lock held during I/O, no write that can stall: its appends carry
@@ -105,6 +107,8 @@ pub mod reactor;
 pub mod replication;
 pub mod resp;
 pub mod server;
+#[cfg(test)]
+mod simulation;
 pub mod stats;
 pub mod storage;
 pub mod supervised;

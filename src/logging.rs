@@ -41,6 +41,14 @@ pub fn init(target: &LogTarget, level: LogLevel) -> io::Result<Log> {
 }
 
 impl Log {
+    /// One that belongs to no process: it changes nothing.
+    #[cfg(test)]
+    pub fn of_a_test() -> Log {
+        Log {
+            filtered_by_environment: true,
+        }
+    }
+
     /// Writes lines of `level` and above from now on, unless `RUST_LOG` decides.
     pub fn set_level(&self, level: LogLevel) {
         if !self.filtered_by_environment {

@@ -107,8 +107,8 @@ class ReplyReader:
 class Connection:
     """A blocking connection with a deadline on every read and write."""
 
-    def __init__(self, port, timeout_s=10.0):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=timeout_s)
+    def __init__(self, port, timeout_s=10.0, host="127.0.0.1"):
+        self.socket = socket.create_connection((host, port), timeout=timeout_s)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = ReplyReader()
 

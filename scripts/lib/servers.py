@@ -82,15 +82,17 @@ class Server:
     """One server process; `with Server(...) as server:` starts it and ends it.
 
     `wal_sync` is `always`, `everysec` or `no`. `data_dir` must exist; without one a temporary directory is made
-    and removed. `environment` is added to the process's own.
+    and removed. `environment` is added to the process's own. Each start takes a new free port, or `fixed_port`.
     """
 
-    def __init__(self, binary, wal_sync="everysec", data_dir=None, log_path=None, extra=(), environment=None):
+    def __init__(self, binary, wal_sync="everysec", data_dir=None, log_path=None, extra=(), environment=None,
+                 fixed_port=None):
         self.binary = binary
         self.name = server_name(binary)
         self.port = None
         self.process = None
         self.start_s = None
+        self.fixed_port = fixed_port
         self._wal_sync = wal_sync
         self._extra = list(extra)
         self._environment = {**os.environ, **(environment or {})}
@@ -130,11 +132,11 @@ class Server:
         return line + self._extra
 
     def spawn(self):
-        """Starts the process, on a new port, and does not wait for it."""
-        self.port = free_port()
+        """Starts the process, on a new port unless that is fixed, and does not wait for it."""
+        self.port = self.fixed_port or free_port()
         with open(self.log_path + ".out", "ab") as output:
             self.process = subprocess.Popen(self.command_line(), stdin=subprocess.DEVNULL, stdout=output,
-                                            stderr=output, env=self._environment, preexec_fn=_die_with_parent)
+                                            stderr=output, env=self._environment, preexec_fn=die_with_parent)
 
     def start(self, timeout_s=START_TIMEOUT_S):
         """Starts the process and waits until it answers PING; `start_s` says how long that took."""
@@ -206,5 +208,6 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def _die_with_parent():
+def die_with_parent():
+    """In a child before it runs its program: it is killed when this process dies."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -252,7 +252,7 @@ fn hello(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     });
     ctx.reply.bulk(b"role");
     ctx.reply.bulk(match ctx.node.role {
-        Role::Primary => b"master",
+        Role::Primary | Role::HandingOver => b"master",
         Role::Promoting | Role::Replica => b"replica",
     });
     ctx.reply.bulk(b"modules");

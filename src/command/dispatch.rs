@@ -182,6 +182,25 @@ pub fn time_out(node: &mut Node, key: ClientKey) {
     node.list_input(key);
 }
 
+/// Ends the wait of `key` with a reply, given as its bytes.
+pub fn unblock_with_bytes(node: &mut Node, key: ClientKey, bytes: &[u8]) {
+    let Some(client) = node.clients.get_mut(key) else {
+        return;
+    };
+    let State::Parked(parked) = std::mem::take(&mut client.state) else {
+        return;
+    };
+    let proto = client.proto;
+    leave_list(node, key, &parked);
+    let mut reply = node.take_reply(proto);
+    reply.raw(bytes);
+    let args = parked.args.as_args();
+    account::executed(node, key, parked.command, args, parked.spent_us, None);
+    node.view.begin_command();
+    finish_reply(node, key, reply);
+    node.list_input(key);
+}
+
 /// Ends the wait of `key` with an error (CLIENT UNBLOCK ... ERROR, a change of role).
 pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
     let Some(client) = node.clients.get_mut(key) else {
@@ -515,6 +534,10 @@ fn wait_for(
             }
             node.replication.wants_acks = true;
             park(node, key, parked, ticket, Reason::Acks);
+        }
+        Wait::Link => {
+            node.noted.clear();
+            park(node, key, parked, ticket, Reason::Link);
         }
         Wait::Ship(request) => {
             node.forget_noted();

@@ -141,7 +141,9 @@ fn promotion(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict
     let queues = client.transaction.is_some()
         && !super::transactions::runs_at_once(candidate.command.spec.name);
     match (node.role, candidate.class) {
-        (Role::Promoting, Class::Write) if !queues => Verdict::Postpone(Reason::Role),
+        (Role::Promoting | Role::HandingOver, Class::Write) if !queues => {
+            Verdict::Postpone(Reason::Role)
+        }
         _ => Verdict::Pass,
     }
 }
@@ -222,6 +224,10 @@ fn pubsub_context(_: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdi
 }
 
 fn pause(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
+    #[cfg(test)]
+    if crate::simulation::mutation::is_out(crate::simulation::mutation::Part::PauseCheck) {
+        return Verdict::Pass;
+    }
     // Queuing in MULTI is not held back: it has no effect; EXEC is judged by what it holds.
     let queues = client.transaction.is_some()
         && !super::transactions::runs_at_once(candidate.command.spec.name);
@@ -242,7 +248,10 @@ fn stall(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
     let must_wait = match candidate.class {
         Class::Write => node.is_stalled || node.is_reopening,
         Class::Read => node.is_reopening,
-        Class::MayReplicate | Class::Control => false,
+        Class::MayReplicate => false,
+        Class::Control => {
+            node.is_reopening && super::transactions::looks_at_keys(client, candidate.command)
+        }
     };
     if must_wait && !queues {
         Verdict::Postpone(Reason::Stalled)

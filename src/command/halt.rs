@@ -34,6 +34,8 @@ pub enum Wait {
     Shutdown,
     /// Replicas have acknowledged (WAIT), or so many milliseconds have passed.
     Acks { timeout_ms: Option<u64> },
+    /// Whoever takes the request that it has left with the server answers it.
+    Link,
     /// Its socket leaves the loop with this request.
     Ship(LinkRequest),
     /// The log has been looked at for a replica that wants to go on with `next`.

@@ -85,6 +85,9 @@ fn replconf(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     if args.is(1, "ack") {
         return Ok(());
     }
+    if args.is(1, "takeover") {
+        return super::failover::takeover(ctx, args);
+    }
     let words: Vec<&[u8]> = (1..args.len()).map(|at| args.at(at)).collect();
     let options = ReplicaOptions::read(&words)?;
     let mut path = vec![ctx.node.run_id.clone()];

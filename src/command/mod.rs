@@ -11,6 +11,7 @@ pub mod context;
 pub mod cursors;
 pub mod debug;
 pub mod dispatch;
+pub mod failover;
 pub mod gate;
 pub mod halt;
 pub mod hash;

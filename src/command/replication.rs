@@ -4,8 +4,10 @@ use super::context::ControlCtx;
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Flags, Spec};
 use crate::error::{NOT_AN_INTEGER, ReplyError, TIMEOUT_NEGATIVE};
-use crate::node::Role;
+use crate::failover::{Ticket, Word};
 use crate::node::replication::Goal;
+use crate::node::{Request, Role};
+use crate::replication::takeover::wire::Address;
 use crate::resp::Args;
 use crate::text::int::parse_i64;
 
@@ -38,6 +40,7 @@ pub const SPECS: &[Spec] = &[
         "O(1)",
         "Blocks until the asynchronous replication of all preceding write commands sent by the connection is completed.",
     ),
+    super::failover::FAILOVER,
 ];
 
 fn role(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
@@ -76,11 +79,18 @@ fn replicaof(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     if ctx.node.config.cluster_enabled {
         return Err(CLUSTER.into());
     }
+    let is_none = args.is(1, "no") && args.is(2, "one");
+    if let Some(error) = ctx.node.takeover.forbids_role_change() {
+        return Err(error.into());
+    }
+    if ctx.node.failover.is_active() {
+        return replicaof_while_failing_over(ctx, args, is_none);
+    }
     let by = {
         let session = ctx.session();
         format!("client {} at {}", session.id, session.peer.addr)
     };
-    if args.is(1, "no") && args.is(2, "one") {
+    if is_none {
         if ctx.node.role == Role::Replica {
             log::info!("REPLICAOF NO ONE by {by}");
             ctx.node.change_role(Goal::Primary);
@@ -113,6 +123,37 @@ fn replicaof(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     ctx.node.change_role(Goal::Replica { host, port });
     ctx.reply.ok();
     Ok(())
+}
+
+/// The operator's word in a planned switch, where nobody else can end it; else it is refused.
+fn replicaof_while_failing_over(ctx: &mut ControlCtx<'_>, args: Args<'_>, is_none: bool) -> Run {
+    const PORT: ReplyError = ReplyError::fixed("ERR Invalid master port");
+    let of = if is_none {
+        None
+    } else {
+        let port = parse_i64(args.at(2)).and_then(|port| u16::try_from(port).ok());
+        let host = String::from_utf8_lossy(args.at(1)).into_owned();
+        Some(Address::new(host, port.ok_or(PORT)?))
+    };
+    let ticket = Ticket(ctx.session().id);
+    let turn = ctx.node.turn;
+    match ctx.node.failover.replicaof(of.as_ref(), ticket, &turn) {
+        Word::Refuse(error) => Err(error.into()),
+        Word::Wait(actions) => {
+            ctx.node.requests.push(Request::Failover(actions));
+            Err(Halt::Wait(Wait::Link))
+        }
+        Word::Proceed(actions) => {
+            let goal = match of {
+                None => Goal::Primary,
+                Some(Address { host, port }) => Goal::Replica { host, port },
+            };
+            ctx.node.change_role(goal);
+            ctx.node.requests.push(Request::Failover(actions));
+            ctx.reply.ok();
+            Ok(())
+        }
+    }
 }
 
 /// Waits until so many replicas have the client's last write.

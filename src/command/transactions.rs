@@ -104,6 +104,15 @@ pub fn runs_at_once(name: &str) -> bool {
     )
 }
 
+/// Whether a command that is none on data looks at keys all the same: WATCH, and EXEC at what was watched.
+pub fn looks_at_keys(client: &Client, command: &'static Command) -> bool {
+    match command.spec.name {
+        "watch" => true,
+        "exec" => client.watch.is_some(),
+        _ => false,
+    }
+}
+
 /// What the gate must think of `command` from this client: EXEC is what its queue is. A Sentinel's hello is held by no
 /// pause: it touches neither the WAL nor the stream, and without it Sentinel calls a paused primary down.
 pub fn class_of(client: &Client, command: &'static Command, args: Args<'_>) -> (Class, bool) {
@@ -382,7 +391,12 @@ fn run_queued(ctx: &mut ControlCtx<'_>, queued: &Queued) -> Run<Done> {
         }
         // A handler that may not block does not ask to wait for keys, and SHUTDOWN is not queued.
         Err(Halt::Wait(
-            Wait::Keys(_) | Wait::Shutdown | Wait::Acks { .. } | Wait::Psync { .. } | Wait::Ship(_),
+            Wait::Keys(_)
+            | Wait::Shutdown
+            | Wait::Acks { .. }
+            | Wait::Psync { .. }
+            | Wait::Link
+            | Wait::Ship(_),
         )) => ReplyError::fixed("ERR this command cannot wait inside a transaction"),
         Err(Halt::Error(error)) => error,
     };

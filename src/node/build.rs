@@ -5,7 +5,10 @@ use super::{Node, Role};
 use crate::clock::Clock;
 use crate::command::context::{DataSettings, Rng};
 use crate::config::Config;
+use crate::failover::Failover;
 use crate::replication::history::History;
+use crate::replication::takeover::Takeover;
+use crate::replication::takeover::wire::RunId;
 use crate::stats::process::Process;
 use crate::storage::keys::KeyCodec;
 use crate::storage::replication_id::ReplicationId;
@@ -25,9 +28,9 @@ impl Node {
     ) -> Node {
         let started = clock.turn();
         let mut rng = Rng::new(seed);
-        let run_id: String = (0..40)
-            .map(|_| char::from_digit(rng.below(16) as u32, 16).unwrap_or('0'))
-            .collect();
+        let run_digits: [u8; 40] =
+            std::array::from_fn(|_| b"0123456789abcdef"[rng.below(16) as usize % 16]);
+        let run_id = String::from_utf8_lossy(&run_digits).into_owned();
         let replication_id = ReplicationId::draw(|bound| rng.below(bound));
         let last_seq = rocks.last_seq();
         let mut replication = Replication::default();
@@ -46,6 +49,8 @@ impl Node {
             role: Role::Primary,
             run_id,
             replication,
+            failover: Failover::new(RunId::from_digits(run_digits)),
+            takeover: Takeover::default(),
             view,
             last_seq,
             synced_seq: None,

@@ -13,7 +13,7 @@ mod requests;
 pub mod stats;
 
 pub use applier::{Applier, Refused};
-pub use requests::{Request, ShutdownRequest, WorkerJob};
+pub use requests::{Request, WorkerJob};
 
 use crate::client::transaction::Watches;
 use crate::client::waiting::Waiting;
@@ -25,8 +25,11 @@ use crate::command::parked_reads::ColdReads;
 use crate::command::rename::Renames;
 use crate::config::Config;
 use crate::error::ReplyError;
+use crate::failover::Failover;
+use crate::failover::leave::Leaving;
 use crate::pause::Pause;
 use crate::pubsub::PubSub;
+use crate::replication::takeover::Takeover;
 use crate::resp::reply::{Proto, Reply};
 use crate::stats::process::Process;
 use crate::storage::keys::KeyCodec;
@@ -44,6 +47,8 @@ pub enum Role {
     Primary,
     /// It was told to become a primary: writes wait until it is one.
     Promoting,
+    /// It was a primary and may have handed over: writes wait until that is known.
+    HandingOver,
     /// It follows another node.
     Replica,
 }
@@ -62,6 +67,9 @@ pub struct Node {
     /// 40 hexadecimal digits, drawn at each start: how Sentinel tells restarts apart.
     pub run_id: String,
     pub replication: Replication,
+    /// A planned switch with this node as the old primary, and with it as the target.
+    pub failover: Failover,
+    pub takeover: Takeover,
     pub view: View,
     pub codec: KeyCodec,
     /// The last committed sequence number.
@@ -108,7 +116,7 @@ pub struct Node {
     /// Since when this process serves.
     pub started: Turn,
     /// A graceful shutdown under way.
-    pub shutdown: Option<ShutdownRequest>,
+    pub shutdown: Option<Leaving>,
     /// What the server must do after this turn's commands.
     pub requests: Vec<Request>,
     /// Clients with output to send.

@@ -177,7 +177,6 @@ impl Node {
     /// Begins to become something else. The gate closes for writes at once; the rest follows. The reply of the command that asks
     /// leaves when the new role is on disk.
     pub fn change_role(&mut self, goal: Goal) {
-        let now = self.now();
         let barrier = match &self.replication.change {
             Some(change) => change.barrier,
             None => self.view.barrier(),
@@ -188,20 +187,24 @@ impl Node {
                 self.role = Role::Promoting;
                 self.replication.followed = None;
             }
-            Goal::Replica { host, port } => {
-                let was_primary = self.role == Role::Primary;
-                self.role = Role::Replica;
-                self.replication.followed = Some(Followed::new(host.clone(), *port, now));
-                self.replication.history.end_term();
-                if was_primary {
-                    self.unblock_waiters();
-                }
-                self.waiting.release(Reason::Paused);
-                self.waiting.release(Reason::Role);
-            }
+            Goal::Replica { host, port } => self.become_replica(host.clone(), *port),
         }
         self.replication.change = Some(RoleChange { goal, barrier });
         self.requests.push(Request::RoleChanged);
+    }
+
+    /// This node accepts no writes from here on, and what waits to be one is told so.
+    pub fn become_replica(&mut self, host: String, port: u16) {
+        let was_primary = self.role != Role::Replica;
+        let now = self.now();
+        self.role = Role::Replica;
+        self.replication.followed = Some(Followed::new(host, port, now));
+        self.replication.history.end_term();
+        if was_primary {
+            self.unblock_waiters();
+        }
+        self.waiting.release(Reason::Paused);
+        self.waiting.release(Reason::Role);
     }
 
     /// Clients that wait for keys, or for acknowledgements, wait in vain on a replica. Source: Redis 7.0

@@ -3,7 +3,8 @@
 use super::replication::LinkRequest;
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
-use crate::clock::MonoMs;
+use crate::failover;
+use crate::replication::takeover;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::scan::WantedScan;
 use crate::storage::seq::Seq;
@@ -26,6 +27,9 @@ pub enum Request {
         client: ClientKey,
         request: LinkRequest,
     },
+    /// What a planned switch asks for, of the old primary and of its target.
+    Failover(Vec<failover::Action>),
+    Takeover(Vec<takeover::Action>),
     /// Look whether a replica may go on with `next`.
     JudgePsync {
         client: ClientKey,
@@ -46,11 +50,4 @@ pub enum WorkerJob {
     },
     /// Find expired keys.
     FindExpired { limit: usize },
-}
-
-/// A graceful shutdown under way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ShutdownRequest {
-    /// When waiting for replicas ends.
-    pub deadline: MonoMs,
 }

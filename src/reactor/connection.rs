@@ -10,6 +10,8 @@ use mio::{Interest, Registry, Token};
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    #[cfg(test)]
+    Simulated(super::simulated::SimStream),
 }
 
 impl Stream {
@@ -18,6 +20,8 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.read(buffer),
             Stream::Unix(stream) => stream.read(buffer),
+            #[cfg(test)]
+            Stream::Simulated(stream) => stream.read(buffer),
         }
     }
 
@@ -26,6 +30,16 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.write(bytes),
             Stream::Unix(stream) => stream.write(bytes),
+            #[cfg(test)]
+            Stream::Simulated(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Says where readiness is told of, where the socket is a simulated one.
+    #[cfg(test)]
+    pub fn register_simulated(&mut self, poll: &super::simulated::SimPoll, token: Token) {
+        if let Stream::Simulated(stream) = self {
+            stream.register(poll, token);
         }
     }
 
@@ -39,6 +53,8 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.register(registry, token, interest),
             Stream::Unix(stream) => stream.register(registry, token, interest),
+            #[cfg(test)]
+            Stream::Simulated(_) => Ok(()),
         }
     }
 
@@ -47,6 +63,11 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.deregister(registry),
             Stream::Unix(stream) => stream.deregister(registry),
+            #[cfg(test)]
+            Stream::Simulated(stream) => {
+                stream.deregister();
+                Ok(())
+            }
         }
     }
 }
@@ -145,6 +166,11 @@ impl Connection {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => WriteOutcome::Wrote(0),
             Err(_) => WriteOutcome::Closed,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn register_simulated(&mut self, poll: &super::simulated::SimPoll, token: Token) {
+        self.stream.register_simulated(poll, token);
     }
 
     pub(super) fn into_stream(self) -> Stream {

@@ -17,6 +17,8 @@ use super::connection::Stream;
 enum Socketed {
     Tcp(TcpListener),
     Unix(UnixListener, PathBuf),
+    #[cfg(test)]
+    Simulated(super::simulated::SimDoor, super::simulated::SimPoll),
 }
 
 /// A listening socket.
@@ -78,6 +80,19 @@ impl Listener {
         })
     }
 
+    /// Listens on a simulated network as `local` (`ip:port`), for the reactor that polls `poll`.
+    #[cfg(test)]
+    pub fn simulated(
+        door: super::simulated::SimDoor,
+        poll: super::simulated::SimPoll,
+        local: String,
+    ) -> Listener {
+        Listener {
+            socket: Socketed::Simulated(door, poll),
+            local,
+        }
+    }
+
     /// Where it listens: `ip:port` with the port that was really taken, or the socket's path and `:0`.
     pub fn local(&self) -> &str {
         &self.local
@@ -88,6 +103,8 @@ impl Listener {
         match &self.socket {
             Socketed::Tcp(listener) => listener.local_addr().ok(),
             Socketed::Unix(..) => None,
+            #[cfg(test)]
+            Socketed::Simulated(..) => self.local.parse().ok(),
         }
     }
 
@@ -117,6 +134,17 @@ impl Listener {
                     is_unix: true,
                 }
             }),
+            #[cfg(test)]
+            Socketed::Simulated(door, _) => match door.accept() {
+                Some(incoming) => Ok(Accepted {
+                    stream: Stream::Simulated(incoming.stream),
+                    addr: incoming.addr,
+                    laddr: self.local.clone(),
+                    fd: incoming.fd,
+                    is_unix: false,
+                }),
+                None => return Ok(None),
+            },
         };
         match result {
             Ok(accepted) => Ok(Some(accepted)),
@@ -129,6 +157,11 @@ impl Listener {
         match &mut self.socket {
             Socketed::Tcp(listener) => listener.register(registry, token, Interest::READABLE),
             Socketed::Unix(listener, _) => listener.register(registry, token, Interest::READABLE),
+            #[cfg(test)]
+            Socketed::Simulated(door, poll) => {
+                door.register(poll, token);
+                Ok(())
+            }
         }
     }
 
@@ -136,6 +169,11 @@ impl Listener {
         // Dropping the socket takes it out of the poll as well; an error here has no consequence.
         let _ = match &mut self.socket {
             Socketed::Tcp(listener) => listener.deregister(registry),
+            #[cfg(test)]
+            Socketed::Simulated(door, _) => {
+                door.close();
+                Ok(())
+            }
             Socketed::Unix(listener, path) => {
                 let result = listener.deregister(registry);
                 if let Err(error) = std::fs::remove_file(&*path) {
@@ -175,6 +213,8 @@ impl Accepted {
                 .peer_addr()
                 .is_ok_and(|addr| addr.ip().to_canonical().is_loopback()),
             Stream::Unix(_) => true,
+            #[cfg(test)]
+            Stream::Simulated(_) => true,
         }
     }
 
@@ -185,6 +225,8 @@ impl Accepted {
         let _ = match self.stream {
             Stream::Tcp(mut stream) => stream.write(text),
             Stream::Unix(mut stream) => stream.write(text),
+            #[cfg(test)]
+            Stream::Simulated(mut stream) => stream.write(text),
         };
     }
 }

@@ -7,6 +7,8 @@ mod connection;
 mod listener;
 mod listeners;
 mod mailbox;
+#[cfg(test)]
+pub mod simulated;
 
 pub use connection::{Connection, ReadOutcome, Stream, WriteOutcome};
 pub use listener::{Accepted, Listener};
@@ -44,6 +46,48 @@ pub struct Ready {
     pub hung_up: Vec<ConnToken>,
 }
 
+/// One change of readiness.
+struct Event {
+    token: Token,
+    is_readable: bool,
+    is_writable: bool,
+    is_hung_up: bool,
+}
+
+impl Event {
+    /// Files it under what it makes ready.
+    fn note(&self, connections: &mut Slab<Connection>, ready: &mut Ready) {
+        if self.token == WAKER {
+            return;
+        }
+        if self.token.0 > LISTENERS - LISTENERS_MAX {
+            return ready.listeners.push(LISTENERS - self.token.0);
+        }
+        let token = ConnToken {
+            index: self.token.0 as u32,
+            generation: (self.token.0 >> 32) as u32,
+        };
+        let Some(connection) = connections.get_mut(token.index as usize) else {
+            return;
+        };
+        if connection.generation() != token.generation {
+            return;
+        }
+        if self.is_readable {
+            connection.is_readable = true;
+            ready.readable.push(token);
+        }
+        if self.is_hung_up {
+            connection.is_hung_up = true;
+            ready.hung_up.push(token);
+        }
+        if self.is_writable {
+            connection.is_writable = true;
+            ready.writable.push(token);
+        }
+    }
+}
+
 /// Poll, listeners and connections.
 pub struct Reactor {
     poll: Poll,
@@ -51,6 +95,9 @@ pub struct Reactor {
     listeners: Listeners,
     connections: Slab<Connection>,
     next_generation: u32,
+    /// Where events come from instead of `poll`.
+    #[cfg(test)]
+    simulated: Option<simulated::SimPoll>,
 }
 
 impl Reactor {
@@ -64,7 +111,15 @@ impl Reactor {
             listeners,
             connections: Slab::new(),
             next_generation: 1,
+            #[cfg(test)]
+            simulated: None,
         })
+    }
+
+    /// Its connections and listeners are simulated from now on, and what they raise is told by the poll that this gives.
+    #[cfg(test)]
+    pub fn simulate(&mut self) -> simulated::SimPoll {
+        self.simulated.insert(simulated::SimPoll::default()).clone()
     }
 
     /// The one mailbox of this reactor's loop; call it once.
@@ -83,42 +138,27 @@ impl Reactor {
         ready.readable.clear();
         ready.writable.clear();
         ready.hung_up.clear();
+        #[cfg(test)]
+        if let Some(poll) = &self.simulated {
+            for event in poll.take() {
+                event.note(&mut self.connections, ready);
+            }
+            return Ok(());
+        }
         match self.poll.poll(&mut self.events, timeout) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => return Err(error),
         }
         for event in &self.events {
-            let token = event.token();
-            if token == WAKER {
-                continue;
-            }
-            if token.0 > LISTENERS - LISTENERS_MAX {
-                ready.listeners.push(LISTENERS - token.0);
-                continue;
-            }
-            let token = ConnToken {
-                index: token.0 as u32,
-                generation: (token.0 >> 32) as u32,
+            let is_hung_up = event.is_read_closed() || event.is_error();
+            let event = Event {
+                token: event.token(),
+                is_readable: event.is_readable() || is_hung_up,
+                is_writable: event.is_writable(),
+                is_hung_up,
             };
-            let Some(connection) = self.connections.get_mut(token.index as usize) else {
-                continue;
-            };
-            if connection.generation() != token.generation {
-                continue;
-            }
-            if event.is_readable() || event.is_read_closed() || event.is_error() {
-                connection.is_readable = true;
-                ready.readable.push(token);
-            }
-            if event.is_read_closed() || event.is_error() {
-                connection.is_hung_up = true;
-                ready.hung_up.push(token);
-            }
-            if event.is_writable() {
-                connection.is_writable = true;
-                ready.writable.push(token);
-            }
+            event.note(&mut self.connections, ready);
         }
         Ok(())
     }
@@ -141,6 +181,10 @@ impl Reactor {
             token,
             Interest::READABLE | Interest::WRITABLE,
         )?;
+        #[cfg(test)]
+        if let Some(poll) = &self.simulated {
+            connection.register_simulated(poll, token);
+        }
         entry.insert(connection);
         Ok(ConnToken {
             index: index as u32,

@@ -13,7 +13,7 @@
 //!    [`rate`]: a limit that senders share.
 //! 6. [`takeover`]: the target's side of a planned switch ([`crate::failover`] is the old primary's).
 //!
-//! Not pure are [`feeder`] and [`follower`], the threads with the sockets of links; and the two sides of a full copy, blocking
+//! Not pure are [`feeder`], [`follower`] and [`offer_link`], the threads with the sockets of links; and the two sides of a full copy, blocking
 //! code on sockets of its own ([`timed`]): [`full_copy`] ships a checkpoint, [`fetch`] fetches one; [`evidence`] reads the log for a PSYNC.
 //!
 //! A batch that arrives is validated by [`crate::storage::received`] before anything is done with it.
@@ -49,6 +49,7 @@ pub mod frames;
 pub mod full_copy;
 pub mod handshake;
 pub mod history;
+pub mod offer_link;
 pub mod progress;
 pub mod rate;
 pub mod requests;

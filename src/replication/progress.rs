@@ -19,6 +19,13 @@ use crate::storage::seq::Seq;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ReplicaId(pub u64);
 
+impl ReplicaId {
+    /// The number alone.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// How far a replica has come. Redis's names are those of INFO.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Stage {
@@ -102,6 +109,11 @@ impl Replica {
     /// Everything up to here was given to its link.
     pub fn sent_seq(&self) -> Seq {
         self.sent_seq
+    }
+
+    /// Whether its socket has taken all that was given to its link.
+    pub fn is_drained(&self) -> bool {
+        self.queued_bytes == 0
     }
 
     /// Everything up to here is applied, as it says itself.

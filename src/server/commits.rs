@@ -233,10 +233,11 @@ impl Server {
     pub(super) fn start_committer(&self, rocks: Rocks) -> Committer {
         let sender = self.sender.clone();
         let notify = std::sync::Arc::new(move |event| sender.send(LoopEvent::Commit(event)));
-        Committer::start(
-            rocks,
-            super::start::wal_policy(self.node.config.wal_sync),
-            notify,
-        )
+        let policy = super::start::wal_policy(self.node.config.wal_sync);
+        #[cfg(test)]
+        if rocks.simulated().is_some() {
+            return Committer::stepped(rocks, policy, notify);
+        }
+        Committer::start(rocks, policy, notify)
     }
 }

@@ -3,8 +3,8 @@
 //! The file is written by a worker, some seconds after the log was synced further, and once more at a clean stop. It may lag: what it says was
 //! synced is at most what really was, so a start that finds less has lost something for certain.
 
-use std::path::PathBuf;
-use std::sync::mpsc::{self, Sender};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
 use super::start::{EXIT_START, EXIT_STORAGE, StartError, failure};
@@ -34,7 +34,8 @@ pub(super) struct Durable {
 /// A thread of its own: a change of role waits for it, and must not wait behind a worker's long scan.
 struct Writer {
     versions: Sender<(u64, DurableState)>,
-    thread: JoinHandle<()>,
+    /// `None` in a simulation, which takes the versions itself.
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Writer {
@@ -42,27 +43,101 @@ impl Writer {
         let (versions, received) = mpsc::channel::<(u64, DurableState)>();
         let thread = std::thread::Builder::new().name("state".to_owned());
         let thread = thread.spawn(move || {
-            while let Ok(mut newest) = received.recv() {
-                while let Ok(newer) = received.try_recv() {
-                    newest = newer;
-                }
-                let (version, state) = newest;
-                let result = state.store(&dir).map_err(|error| error.to_string());
-                sender.send(LoopEvent::Stored(version, result));
+            while let Ok(newest) = received.recv() {
+                write_newest(newest, &received, &dir, &sender);
             }
         })?;
-        Ok(Writer { versions, thread })
+        Ok(Writer {
+            versions,
+            thread: Some(thread),
+        })
     }
 
     fn stop(self) {
         drop(self.versions);
-        if self.thread.join().is_err() {
+        if self.thread.is_some_and(|thread| thread.join().is_err()) {
             log::error!("the thread that writes the state file panicked");
         }
     }
 }
 
+/// Writes a version of the state, or the newest of those that have come since; gives its number.
+fn write_newest(
+    mut newest: (u64, DurableState),
+    received: &Receiver<(u64, DurableState)>,
+    dir: &Path,
+    sender: &LoopSender<LoopEvent>,
+) -> u64 {
+    while let Ok(newer) = received.try_recv() {
+        newest = newer;
+    }
+    let (version, state) = newest;
+    let result = state.store(dir).map_err(|error| error.to_string());
+    sender.send(LoopEvent::Stored(version, result));
+    version
+}
+
+/// The thread that writes the state file, in a simulation: it does so when it is told to.
+#[cfg(test)]
+pub(super) struct SteppedWriter {
+    received: Receiver<(u64, DurableState)>,
+    dir: PathBuf,
+    sender: LoopSender<LoopEvent>,
+    /// The newest version that it has taken.
+    taken: std::cell::Cell<u64>,
+}
+
+#[cfg(test)]
+impl SteppedWriter {
+    /// Whether this version, or an older one, waits.
+    pub(super) fn is_behind(&self, version: u64) -> bool {
+        self.taken.get() < version
+    }
+
+    /// Writes the newest version that waits; gives whether one did.
+    pub(super) fn step(&self) -> bool {
+        let waiting = self.received.try_recv();
+        waiting.is_ok_and(|newest| {
+            let written = write_newest(newest, &self.received, &self.dir, &self.sender);
+            self.taken.set(written);
+            true
+        })
+    }
+}
+
 impl Durable {
+    /// [`Durable::begin`] without a thread.
+    #[cfg(test)]
+    pub(super) fn begin_stepped(
+        &mut self,
+        config: &Config,
+        sender: &LoopSender<LoopEvent>,
+    ) -> Result<SteppedWriter, StartError> {
+        self.mark_running(config)?;
+        let (versions, received) = mpsc::channel();
+        let thread = None;
+        self.writer = Some(Writer { versions, thread });
+        Ok(SteppedWriter {
+            received,
+            dir: config.dir.clone(),
+            sender: sender.clone(),
+            taken: std::cell::Cell::new(self.version),
+        })
+    }
+
+    /// The number of the version given to the writer last.
+    #[cfg(test)]
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn mark_running(&mut self, config: &Config) -> Result<(), StartError> {
+        self.state.clean_stop = false;
+        self.state
+            .store(&config.dir)
+            .map_err(|error| failure(EXIT_STORAGE, error))
+    }
+
     /// Reads the state of the data directory. It wins over the configuration, with a line in the log.
     pub(super) fn load(config: &Config) -> Result<Durable, StartError> {
         let state =
@@ -98,10 +173,7 @@ impl Durable {
         config: &Config,
         sender: &LoopSender<LoopEvent>,
     ) -> Result<(), StartError> {
-        self.state.clean_stop = false;
-        self.state
-            .store(&config.dir)
-            .map_err(|error| failure(EXIT_STORAGE, error))?;
+        self.mark_running(config)?;
         let writer = Writer::start(config.dir.clone(), sender.clone())
             .map_err(|error| failure(EXIT_START, format!("no thread for the state: {error}")))?;
         self.writer = Some(writer);
@@ -162,5 +234,6 @@ impl Server {
         }
         self.finish_copy(version, result.is_ok());
         self.role_stored(version, result);
+        self.failover_stored(version, result);
     }
 }

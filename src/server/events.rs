@@ -2,8 +2,10 @@
 
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
+use crate::failover::machine::action::LinkId;
 use crate::replication::feeder::FeederEvent;
 use crate::replication::follower::FollowerEvent;
+use crate::replication::offer_link::OfferLinkEvent;
 use crate::server::copying::CopyEvent;
 use crate::server::feeding::Judged;
 use crate::storage::cold::ColdAnswer;
@@ -48,6 +50,8 @@ pub enum LoopEvent {
     Feeder(FeederEvent),
     /// About full copies.
     Copy(CopyEvent),
+    /// About a connection to the target of a failover.
+    OfferLink(LinkId, OfferLinkEvent),
     /// From the follower.
     Follower(FollowerEvent),
     /// The state file was written in this version, or could not be.

@@ -315,6 +315,7 @@ impl Server {
             FeederEvent::Acknowledged => self.look_at_gauges(),
             FeederEvent::Gone { id, why } => {
                 self.feeding.gauges.remove(&id);
+                self.failover_replica_gone(id.number());
                 if let Some(replica) = self.node.replication.progress.detach(id) {
                     log::info!(
                         "replica {}:{} has gone: {why}",
@@ -359,6 +360,7 @@ impl Server {
         }
         if is_news {
             self.node.wake_acks();
+            self.tell_failover_acks();
         }
     }
 
@@ -367,7 +369,9 @@ impl Server {
         let Some(feeder) = &self.feeding.feeder else {
             return;
         };
-        let waits = self.node.waiting.count(Reason::Acks) > 0 || self.node.shutdown.is_some();
+        let waits = self.node.waiting.count(Reason::Acks) > 0
+            || self.node.shutdown.is_some()
+            || self.node.failover.is_active();
         feeder.set_awaited(waits.then_some(Seq::ZERO));
         if std::mem::take(&mut self.node.replication.wants_acks) {
             feeder.tell(ToFeeder::AskForAcks);

@@ -8,6 +8,7 @@ mod cron;
 mod durable;
 mod engine_options;
 mod events;
+mod failing_over;
 mod feeding;
 mod input;
 mod listening;
@@ -17,6 +18,8 @@ mod reopen;
 mod roles;
 mod settings;
 mod signals;
+#[cfg(test)]
+pub mod simulated;
 mod start;
 pub mod state_file;
 mod turn;
@@ -73,6 +76,7 @@ pub struct Server {
     feeding: feeding::Feeding,
     copying: copying::Copying,
     following: roles::Following,
+    failing_over: failing_over::FailingOver,
     /// Set when the process is to end, with its exit status.
     exit: Option<i32>,
 }

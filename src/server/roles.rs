@@ -86,6 +86,9 @@ impl Server {
         if !is_drained {
             return;
         }
+        if self.is_role_stored() {
+            return self.finish_role_change();
+        }
         let Some(change) = &self.node.replication.change else {
             return;
         };
@@ -130,23 +133,40 @@ impl Server {
             self.node.replication.change = Some(change);
             return self.step_role_change();
         }
+        self.node.replication.change = Some(change);
+        self.finish_role_change();
+    }
+
+    /// The role is on disk: take it.
+    fn finish_role_change(&mut self) {
+        let Some(change) = self.node.replication.change.take() else {
+            return;
+        };
         match change.goal {
             Goal::Primary => self.take_primary_role(),
             Goal::Replica { host, port } => self.start_follower(host, port),
         }
         self.node.view.committed(change.barrier);
         self.list_gated();
+        self.note_promoted();
     }
 
-    fn take_primary_role(&mut self) {
+    /// A history of this node's own begins.
+    pub(super) fn begin_term(&mut self) -> ReplicationId {
         let rng = &mut self.node.rng;
         let id = ReplicationId::draw(|bound| rng.below(bound));
         let latest = self.node.last_seq;
         self.node.replication.history.begin_term(id, latest);
         self.node.view.begin_history(id);
+        self.feeding.tell(ToFeeder::SetHistory(Some(id)));
+        id
+    }
+
+    fn take_primary_role(&mut self) {
+        let id = self.begin_term();
+        let latest = self.node.last_seq;
         self.node.role = Role::Primary;
         self.node.waiting.release(Reason::Role);
-        self.feeding.tell(ToFeeder::SetHistory(Some(id)));
         self.tell_path();
         log::info!("this node is a primary now, from sequence {latest} on, under the id {id}");
     }
@@ -160,7 +180,7 @@ impl Server {
         self.feeding.tell(ToFeeder::SetPath(path));
     }
 
-    fn start_follower(&mut self, host: String, port: u16) {
+    pub(super) fn start_follower(&mut self, host: String, port: u16) {
         log::info!(
             "following {host}:{port} from sequence {}",
             self.node.last_seq

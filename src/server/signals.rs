@@ -36,6 +36,8 @@ impl Server {
         log::info!("{name}: shutting down");
         let haste = if options.now {
             shutdown::Haste::Now
+        } else if options.failover {
+            shutdown::Haste::HandOver
         } else {
             shutdown::Haste::Graceful
         };

@@ -6,14 +6,15 @@ use super::durable::Durable;
 use super::engine_options::open_options;
 use super::settings::Outside;
 use super::workers::Workers;
-use super::{Server, feeding, listening, open_files, signals};
-use crate::clock::SystemClock;
+use super::{LoopEvent, Server, feeding, listening, open_files, signals};
+use crate::clock::{Clock, SystemClock};
 use crate::command::rename::Renames;
 use crate::config::Config;
 use crate::limits::{COLD_READERS, READ_BYTES_PER_TURN_MAX};
 use crate::logging::Log;
 use crate::node::Node;
-use crate::reactor::{Reactor, Ready};
+use crate::reactor::{Mailbox, Reactor, Ready};
+use crate::replication::takeover::Takeover;
 use crate::stats::process::Process;
 use crate::storage::commit::WalSync;
 use crate::storage::disk::DiskGauge;
@@ -48,6 +49,23 @@ pub fn run(config: Config, log: Log) -> Result<i32, StartError> {
     Ok(server.stop(status))
 }
 
+/// What a server is put together from.
+pub(super) struct Parts {
+    pub config: Config,
+    pub rocks: Rocks,
+    pub durable: Durable,
+    pub reactor: Reactor,
+    pub mailbox: Mailbox<LoopEvent>,
+    pub workers: Workers,
+    pub readers: Workers,
+    pub supervisor: Supervisor,
+    pub process: Process,
+    pub clock: Box<dyn Clock>,
+    /// Of ids and of what commands draw by lot.
+    pub seed: u64,
+    pub log: Log,
+}
+
 impl Server {
     /// Opens the data, listens, and starts the helpers. Nothing is served before [`Server::turns`].
     pub fn start(mut config: Config, log: Log) -> Result<Server, StartError> {
@@ -67,8 +85,7 @@ impl Server {
             log::warn!("accept-wal-loss is set: writes that the log has lost are not missed");
         }
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
-        let is_replaced = rocks.is_replaced();
-        if is_replaced {
+        if rocks.is_replaced() {
             // The state file still speaks of the data from before a full copy.
             durable.state.synced_seq = Some(rocks.last_seq());
         } else {
@@ -88,7 +105,6 @@ impl Server {
             .map_err(|error| failure(EXIT_START, format!("no workers: {error}")))?;
         let readers = Workers::start("reader", COLD_READERS, &sender)
             .map_err(|error| failure(EXIT_START, format!("no readers: {error}")))?;
-        let disk = DiskGauge::new(config.disk_reserve);
         let supervisor = Supervisor::from_environment(config.supervised).map_err(|error| {
             failure(
                 EXIT_START,
@@ -103,20 +119,63 @@ impl Server {
             },
             ..Process::current()
         };
-        let clock = Box::new(SystemClock::new());
+        let applier = Outside {
+            listeners: reactor.listeners().clone(),
+            engine_files: files.engine_files,
+        };
+        let mut server = Server::assemble(Parts {
+            config,
+            rocks,
+            durable,
+            reactor,
+            mailbox,
+            workers,
+            readers,
+            supervisor,
+            process,
+            clock: Box::new(SystemClock::new()),
+            seed: seed(),
+            log,
+        })?;
+        server.node.applier = Some(Box::new(applier));
+        server.write_pidfile()?;
+        for local in server.reactor.listeners().locals() {
+            // A Unix socket has no port; INFO's and CLIENT LIST's form of its address has one.
+            let place = local.strip_suffix(":0").unwrap_or(&local);
+            log::info!("Ready to accept connections on {place}");
+        }
+        server.tell_supervisor(State::Ready);
+        Ok(server)
+    }
+
+    /// Puts a server together out of parts that are ready, and takes up the role that it remembers.
+    pub(super) fn assemble(parts: Parts) -> Result<Server, StartError> {
+        let Parts {
+            config,
+            rocks,
+            durable,
+            reactor,
+            mailbox,
+            workers,
+            readers,
+            supervisor,
+            process,
+            clock,
+            seed,
+            log,
+        } = parts;
+        let disk = DiskGauge::new(config.disk_reserve);
+        let sender = mailbox.sender();
         let last_record =
             feeding::last_record_id(&rocks).map_err(|text| failure(EXIT_STORAGE, text))?;
-        let mut node = Node::new(config, rocks.clone(), last_record, clock, process, seed());
+        let mut node = Node::new(config, rocks.clone(), last_record, clock, process, seed);
         node.renames =
             Renames::new(&node.config.rename_commands).map_err(|text| failure(EXIT_START, text))?;
         node.synced_seq = durable.state.synced_seq;
         let addrs = reactor.listeners().tcp_addrs();
         node.any_port = addrs.first().map_or(0, |addr| addr.port());
-        node.applier = Some(Box::new(Outside {
-            listeners: reactor.listeners().clone(),
-            engine_files: files.engine_files,
-        }));
         let copying = Copying::new(&node.config);
+        let is_replaced = rocks.is_replaced();
         let mut server = Server {
             node,
             reactor,
@@ -146,18 +205,14 @@ impl Server {
             feeding: Default::default(),
             copying,
             following: Default::default(),
+            failing_over: Default::default(),
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
         server.begin_copying(is_replaced);
+        server.node.takeover = Takeover::restore(server.durable.state.takeovers.clone());
         server.resume_role();
-        server.write_pidfile()?;
-        for local in server.reactor.listeners().locals() {
-            // A Unix socket has no port; INFO's and CLIENT LIST's form of its address has one.
-            let place = local.strip_suffix(":0").unwrap_or(&local);
-            log::info!("Ready to accept connections on {place}");
-        }
-        server.tell_supervisor(State::Ready);
+        server.resume_failover();
         Ok(server)
     }
 
@@ -168,7 +223,7 @@ impl Server {
     }
 
     /// Commits and syncs what is left, closes the database, gives the status to exit with.
-    fn stop(mut self, status: i32) -> i32 {
+    pub(super) fn stop(mut self, status: i32) -> i32 {
         self.tell_supervisor(State::Stopping);
         self.reactor.listeners().close_all();
         if let Some(group) = self.node.view.close_group()

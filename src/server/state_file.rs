@@ -207,6 +207,13 @@ impl DurableState {
     /// Reads the state of the data directory `dir`; `None` when it has none yet.
     pub fn load(dir: &Path) -> Result<Option<DurableState>, StateError> {
         let path = dir.join(FILE_NAME);
+        #[cfg(test)]
+        if let Some(disk) = crate::storage::rocks::simulated::disk_at(dir) {
+            let bytes = disk.state_file();
+            return bytes
+                .map(|bytes| DurableState::read(&bytes, path))
+                .transpose();
+        }
         let io_error = |error| StateError::Io {
             what: format!("read {}", path.display()),
             error,
@@ -223,8 +230,12 @@ impl DurableState {
             Ok(_) => {}
         }
         let bytes = fs::read(&path).map_err(io_error)?;
-        match DurableState::decode(&bytes) {
-            Ok(state) => Ok(Some(state)),
+        DurableState::read(&bytes, path).map(Some)
+    }
+
+    fn read(bytes: &[u8], path: PathBuf) -> Result<DurableState, StateError> {
+        match DurableState::decode(bytes) {
+            Ok(state) => Ok(state),
             Err(DecodeError::Damaged(what)) => Err(StateError::Damaged { path, what }),
             Err(DecodeError::Newer(header)) => Err(StateError::Newer { path, header }),
         }
@@ -235,6 +246,11 @@ impl DurableState {
     ///
     /// After an error the old state stands, or the new one; never a mixture.
     pub fn store(&self, dir: &Path) -> Result<(), StateError> {
+        #[cfg(test)]
+        if let Some(disk) = crate::storage::rocks::simulated::disk_at(dir) {
+            disk.store_state_file(self.encode());
+            return Ok(());
+        }
         let path = dir.join(FILE_NAME);
         let temporary = dir.join(TEMPORARY_NAME);
         self.replace(dir, &path, &temporary)

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::command::{dispatch, parked_reads, parked_scans};
+use crate::command::{dispatch, parked_reads, parked_scans, shutdown};
+use crate::failover::leave::Leaving;
 use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
 use crate::stats::latency;
@@ -38,31 +39,36 @@ impl Server {
     pub(super) fn turns(&mut self) -> i32 {
         loop {
             let timeout = self.sleep_time();
-            self.look_again = false;
-            let mut ready = std::mem::take(&mut self.ready);
-            if let Err(error) = self.reactor.poll(timeout, &mut ready) {
-                log::error!("poll failed: {error}");
-                return 1;
-            }
-            self.readable.extend_from_slice(&ready.readable);
-            self.ready = ready;
-            self.node.turn = self.node.clock.turn();
-            self.node.stats.turns += 1;
-            self.note_hang_ups();
-            for (_, stage) in STAGES {
-                stage(self);
-            }
-            if self.node.stats.latency.is_on() {
-                self.note_latency(latency::EVENT_LOOP, Some(self.node.turn.mono_us));
-            }
-            if let Some(status) = self.exit {
+            if let Some(status) = self.turn(timeout) {
                 return status;
             }
         }
     }
 
+    /// Sleeps until something happens, at most for `timeout`, and deals with it; gives the exit status at the end.
+    pub(super) fn turn(&mut self, timeout: Option<Duration>) -> Option<i32> {
+        self.look_again = false;
+        let mut ready = std::mem::take(&mut self.ready);
+        if let Err(error) = self.reactor.poll(timeout, &mut ready) {
+            log::error!("poll failed: {error}");
+            return Some(1);
+        }
+        self.readable.extend_from_slice(&ready.readable);
+        self.ready = ready;
+        self.node.turn = self.node.clock.turn();
+        self.node.stats.turns += 1;
+        self.note_hang_ups();
+        for (_, stage) in STAGES {
+            stage(self);
+        }
+        if self.node.stats.latency.is_on() {
+            self.note_latency(latency::EVENT_LOOP, Some(self.node.turn.mono_us));
+        }
+        self.exit
+    }
+
     /// How long the poll may sleep.
-    fn sleep_time(&self) -> Option<Duration> {
+    pub(super) fn sleep_time(&self) -> Option<Duration> {
         let node = &self.node;
         let busy = self.look_again
             || !(self.readable.is_empty()
@@ -77,6 +83,9 @@ impl Server {
         let deadlines = [
             node.pause.next_deadline(),
             node.waiting.next_deadline(),
+            node.failover.next_deadline(),
+            node.shutdown.as_ref().and_then(Leaving::next_deadline),
+            node.takeover.next_deadline(),
             Some(self.cron.next_deadline()),
         ];
         let next = deadlines.into_iter().flatten().min()?;
@@ -133,6 +142,7 @@ impl Server {
             LoopEvent::Judged(judged) => self.judged(judged),
             LoopEvent::Feeder(event) => self.feeder_event(event),
             LoopEvent::Copy(event) => self.copy_event(event),
+            LoopEvent::OfferLink(link, event) => self.offer_link_event(link, event),
             LoopEvent::Follower(event) => self.follower_event(event),
             LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
@@ -174,6 +184,8 @@ impl Server {
                 Request::Exit(status) => self.exit = Some(status),
                 Request::Compact => self.start_compaction(),
                 Request::RoleChanged => {}
+                Request::Failover(actions) => self.do_failover(actions),
+                Request::Takeover(actions) => self.do_takeover(actions),
                 Request::Ship { client, request } => self.ship(client, request),
                 Request::JudgePsync {
                     client,
@@ -187,6 +199,8 @@ impl Server {
         self.apply_received();
         self.swap_if_wanted();
         self.step_role_change();
+        self.step_failover();
+        shutdown::step(&mut self.node);
         self.await_acks();
         self.send_cold_reads();
         self.count_keys_if_due();

@@ -22,12 +22,21 @@ impl Job {
     pub fn new(job: impl FnOnce(&LoopSender<LoopEvent>) + Send + 'static) -> Job {
         Job(Box::new(job))
     }
+
+    /// Does the job.
+    #[cfg(test)]
+    pub fn run(self, sender: &LoopSender<LoopEvent>) {
+        (self.0)(sender);
+    }
 }
 
 /// The pool.
 pub struct Workers {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
+    /// Jobs that no thread takes.
+    #[cfg(test)]
+    stepped: Option<Receiver<Job>>,
 }
 
 impl Workers {
@@ -49,7 +58,26 @@ impl Workers {
         Ok(Workers {
             jobs: Some(jobs),
             threads,
+            #[cfg(test)]
+            stepped: None,
         })
+    }
+
+    /// A pool without threads: jobs wait until [`Workers::next_job`] takes them.
+    #[cfg(test)]
+    pub fn stepped() -> Workers {
+        let (jobs, receiver) = mpsc::channel();
+        Workers {
+            jobs: Some(jobs),
+            threads: Vec::new(),
+            stepped: Some(receiver),
+        }
+    }
+
+    /// The job that was given first, if one waits.
+    #[cfg(test)]
+    pub fn next_job(&self) -> Option<Job> {
+        self.stepped.as_ref()?.try_recv().ok()
     }
 
     /// Queues a job. Jobs are started in order.

@@ -162,9 +162,41 @@ pub struct Committer<L: Log = Rocks> {
 impl<L: Log> Committer<L> {
     /// Starts the flusher and the syncer over `log`; `notify` is called from both.
     pub fn start(log: L, policy: WalSync, notify: Notify) -> Committer<L> {
+        Committer::over(
+            Flusher::start(log.clone(), policy, Arc::clone(&notify)),
+            Syncer::start(log.clone(), policy, notify),
+            log,
+            policy,
+        )
+    }
+
+    /// The same without threads: the helpers work when [`Committer::step_flusher`] and [`Committer::step_syncer`] are called.
+    #[cfg(test)]
+    pub fn stepped(log: L, policy: WalSync, notify: Notify) -> Committer<L> {
+        Committer::over(
+            Flusher::stepped(log.clone(), policy, Arc::clone(&notify)),
+            Syncer::stepped(log.clone(), policy, notify),
+            log,
+            policy,
+        )
+    }
+
+    /// The flusher takes what waits for it and does its round; gives whether there was anything.
+    #[cfg(test)]
+    pub fn step_flusher(&mut self) -> bool {
+        self.flusher.step()
+    }
+
+    /// The syncer does its round; gives whether it tried to sync.
+    #[cfg(test)]
+    pub fn step_syncer(&mut self) -> bool {
+        self.syncer.step()
+    }
+
+    fn over(flusher: Flusher, syncer: Syncer, log: L, policy: WalSync) -> Committer<L> {
         Committer {
-            flusher: Flusher::start(log.clone(), policy, Arc::clone(&notify)),
-            syncer: Syncer::start(log.clone(), policy, notify),
+            flusher,
+            syncer,
             log,
             policy,
             queued: VecDeque::new(),

@@ -97,6 +97,10 @@ impl DiskGauge {
 
 /// Bytes that this process may still write to the filesystem of `path`.
 pub fn free_bytes(path: &Path) -> io::Result<u64> {
+    #[cfg(test)]
+    if let Some(disk) = super::rocks::simulated::disk_at(path) {
+        return Ok(disk.free_bytes());
+    }
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }

@@ -19,11 +19,25 @@ const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// Time between two looks at whether a stall is over, while nothing is there to be appended.
 const STALL_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
+const FLUSHER: &str = "flusher";
+
 /// The loop's handle on the flusher thread.
 pub(super) struct Flusher {
     inbox: Arc<Inbox>,
-    thread: JoinHandle<()>,
+    thread: Helper,
 }
+
+/// Who does a helper's work.
+enum Helper {
+    Thread(JoinHandle<()>),
+    /// Nobody, until a simulation says: one step each time it is called. Gives whether there was anything to do.
+    #[cfg(test)]
+    Stepped(Step),
+}
+
+/// One step of a helper, to the end of what it would do before it waits again.
+#[cfg(test)]
+type Step = Box<dyn FnMut() -> bool + Send>;
 
 /// What waits for the flusher.
 struct Inbox {
@@ -46,6 +60,13 @@ enum Job {
 impl Inbox {
     fn lock(&self) -> MutexGuard<'_, InboxState> {
         unpoisoned(self.state.lock())
+    }
+
+    /// The same without waiting.
+    #[cfg(test)]
+    fn take_now(&self) -> (VecDeque<Job>, WalSync) {
+        let mut state = self.lock();
+        (std::mem::take(&mut state.jobs), state.policy)
     }
 
     /// Everything that waits, and the policy to append it under; `None` once stopped and empty.
@@ -78,25 +99,32 @@ fn unpoisoned<T>(result: LockResult<T>) -> T {
 
 impl Flusher {
     pub(super) fn start<L: Log>(log: L, policy: WalSync, notify: Notify) -> Flusher {
-        let inbox = Arc::new(Inbox {
-            state: Mutex::new(InboxState {
-                jobs: VecDeque::new(),
-                policy,
-                stopping: false,
-            }),
-            filled: Condvar::new(),
-        });
-        let worker = FlusherThread {
-            log,
-            inbox: Arc::clone(&inbox),
-            notify,
-            stalled: false,
-            failed: false,
-        };
+        let (inbox, worker) = FlusherThread::new(log, policy, notify);
         Flusher {
             inbox,
-            thread: spawn("flusher", move || worker.run()),
+            thread: spawn(FLUSHER, move || worker.run()),
         }
+    }
+
+    /// One without a thread: [`Flusher::step`] does a thread's next round.
+    #[cfg(test)]
+    pub(super) fn stepped<L: Log>(log: L, policy: WalSync, notify: Notify) -> Flusher {
+        let (inbox, mut worker) = FlusherThread::new(log, policy, notify);
+        let step: Step = Box::new(move || {
+            let (jobs, policy) = worker.inbox.take_now();
+            let is_busy = !jobs.is_empty() || worker.stalled;
+            worker.round(jobs, policy);
+            is_busy
+        });
+        Flusher {
+            inbox,
+            thread: Helper::Stepped(step),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn step(&mut self) -> bool {
+        self.thread.step()
     }
 
     pub(super) fn push(&self, group: Group) {
@@ -120,7 +148,7 @@ impl Flusher {
     }
 
     pub(super) fn join(self) {
-        join(self.thread, "flusher");
+        self.thread.join(FLUSHER);
     }
 }
 
@@ -135,15 +163,38 @@ struct FlusherThread<L> {
 }
 
 impl<L: Log> FlusherThread<L> {
+    fn new(log: L, policy: WalSync, notify: Notify) -> (Arc<Inbox>, FlusherThread<L>) {
+        let inbox = Arc::new(Inbox {
+            state: Mutex::new(InboxState {
+                jobs: VecDeque::new(),
+                policy,
+                stopping: false,
+            }),
+            filled: Condvar::new(),
+        });
+        let worker = FlusherThread {
+            log,
+            inbox: Arc::clone(&inbox),
+            notify,
+            stalled: false,
+            failed: false,
+        };
+        (inbox, worker)
+    }
+
     fn run(mut self) {
         while let Some((jobs, policy)) =
             self.inbox.take(self.stalled.then_some(STALL_POLL_INTERVAL))
         {
-            self.append_all(jobs, policy);
-            // With writers parked until the stall is over, no append would find out that it is.
-            if self.stalled && !self.log.is_stalled() {
-                self.resume();
-            }
+            self.round(jobs, policy);
+        }
+    }
+
+    fn round(&mut self, jobs: VecDeque<Job>, policy: WalSync) {
+        self.append_all(jobs, policy);
+        // With writers parked until the stall is over, no append would find out that it is.
+        if self.stalled && !self.log.is_stalled() {
+            self.resume();
         }
     }
 
@@ -282,7 +333,7 @@ impl Appended {
 /// The loop's handle on the syncer thread.
 pub(super) struct Syncer {
     control: Arc<SyncControl>,
-    thread: JoinHandle<()>,
+    thread: Helper,
 }
 
 struct SyncControl {
@@ -297,6 +348,17 @@ struct SyncState {
 }
 
 impl SyncControl {
+    fn new(policy: WalSync) -> Arc<SyncControl> {
+        Arc::new(SyncControl {
+            state: Mutex::new(SyncState {
+                policy,
+                requested: false,
+                stopping: false,
+            }),
+            changed: Condvar::new(),
+        })
+    }
+
     fn lock(&self) -> MutexGuard<'_, SyncState> {
         unpoisoned(self.state.lock())
     }
@@ -313,14 +375,7 @@ impl Syncer {
         policy: WalSync,
         notify: Notify,
     ) -> Syncer {
-        let control = Arc::new(SyncControl {
-            state: Mutex::new(SyncState {
-                policy,
-                requested: false,
-                stopping: false,
-            }),
-            changed: Condvar::new(),
-        });
+        let control = SyncControl::new(policy);
         let theirs = Arc::clone(&control);
         Syncer {
             control,
@@ -328,6 +383,29 @@ impl Syncer {
                 sync_until_stopped(interval, &log, &theirs, &notify)
             }),
         }
+    }
+
+    /// One without a thread: [`Syncer::step`] does what a thread does once a second.
+    #[cfg(test)]
+    pub(super) fn stepped<L: Log>(log: L, policy: WalSync, notify: Notify) -> Syncer {
+        let control = SyncControl::new(policy);
+        let theirs = Arc::clone(&control);
+        let mut round = SyncRound::default();
+        let step: Step = Box::new(move || {
+            let mut state = theirs.lock();
+            let (requested, policy) = (std::mem::take(&mut state.requested), state.policy);
+            drop(state);
+            !round.has_ended && round.sync(requested, policy, &log, &notify)
+        });
+        Syncer {
+            control,
+            thread: Helper::Stepped(step),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn step(&mut self) -> bool {
+        self.thread.step()
     }
 
     pub(super) fn set_policy(&self, policy: WalSync) {
@@ -345,13 +423,13 @@ impl Syncer {
     }
 
     pub(super) fn join(self) {
-        join(self.thread, "syncer");
+        self.thread.join("syncer");
     }
 }
 
 fn sync_until_stopped<L: Log>(interval: Duration, log: &L, control: &SyncControl, notify: &Notify) {
-    let mut synced: Option<Seq> = None;
-    loop {
+    let mut round = SyncRound::default();
+    while !round.has_ended {
         let (requested, policy) = {
             let state = control.lock();
             let (mut state, _) = control
@@ -363,13 +441,28 @@ fn sync_until_stopped<L: Log>(interval: Duration, log: &L, control: &SyncControl
             }
             (std::mem::take(&mut state.requested), state.policy)
         };
+        round.sync(requested, policy, log, notify);
+    }
+}
+
+/// What the syncer knows from one round to the next.
+#[derive(Default)]
+struct SyncRound {
+    synced: Option<Seq>,
+    /// The system has refused: there is no next one.
+    has_ended: bool,
+}
+
+impl SyncRound {
+    /// Syncs if the policy or a request asks for it and there is anything new. Gives whether it tried.
+    fn sync<L: Log>(&mut self, requested: bool, policy: WalSync, log: &L, notify: &Notify) -> bool {
         let seq = log.last_seq();
-        if !requested && (policy != WalSync::EverySecond || synced == Some(seq)) {
-            continue;
+        if !requested && (policy != WalSync::EverySecond || self.synced == Some(seq)) {
+            return false;
         }
         match log.sync_wal() {
             Ok(()) => {
-                synced = Some(seq);
+                self.synced = Some(seq);
                 notify(CommitEvent::Synced { seq });
             }
             // A write has failed before: the loop knows, or is about to, and reopens the database.
@@ -378,22 +471,45 @@ fn sync_until_stopped<L: Log>(interval: Duration, log: &L, control: &SyncControl
                 notify(CommitEvent::SyncFailed {
                     text: error.to_string(),
                 });
-                return;
+                self.has_ended = true;
             }
         }
+        true
     }
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Helper {
     match thread::Builder::new().name(name.to_owned()).spawn(body) {
-        Ok(handle) => handle,
+        Ok(handle) => Helper::Thread(handle),
         // At start-up, when the system gives no thread, there is nothing to serve with.
         Err(error) => panic!("cannot start the {name} thread: {error}"),
     }
 }
 
-fn join(thread: JoinHandle<()>, name: &str) {
-    if thread.join().is_err() {
-        log::error!("the {name} thread has panicked");
+impl Helper {
+    #[cfg(test)]
+    fn step(&mut self) -> bool {
+        match self {
+            Helper::Thread(_) => false,
+            Helper::Stepped(step) => step(),
+        }
+    }
+
+    /// Waits until it has ended.
+    fn join(self, name: &str) {
+        match self {
+            Helper::Thread(thread) => {
+                if thread.join().is_err() {
+                    log::error!("the {name} thread has panicked");
+                }
+            }
+            // What a flusher does before it ends; a syncer that was told to end syncs no more.
+            #[cfg(test)]
+            Helper::Stepped(mut step) => {
+                if name == FLUSHER {
+                    step();
+                }
+            }
+        }
     }
 }

@@ -4,12 +4,16 @@
 //! one to go closes the database. Writing is safe from any thread for RocksDB, but the order of records is the order
 //! of the calls, so only [`super::commit`] writes.
 
+mod backing;
 mod checkpoint;
 mod exchange;
 mod filter;
 mod iter;
 mod open;
 mod tune;
+
+#[cfg(test)]
+pub mod simulated;
 
 #[cfg(test)]
 mod damage_tests;
@@ -28,8 +32,8 @@ use std::time::Duration;
 
 use rocksdb::statistics::Ticker;
 use rocksdb::{
-    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, DBPinnableSlice, ErrorKind,
-    FlushOptions, ReadOptions, ReadTier, WriteBatch, WriteOptions,
+    BottommostLevelCompaction, ColumnFamily, CompactOptions, DB, ErrorKind, FlushOptions,
+    ReadOptions, ReadTier, WriteBatch, WriteOptions,
 };
 
 use super::cf::Cf;
@@ -40,6 +44,7 @@ use super::seq::Seq;
 use super::survey;
 use super::wal::BATCH_HEADER_BYTES;
 
+use self::backing::{Backing, Slice};
 pub use self::exchange::Closed;
 use self::filter::FilterLink;
 pub use self::iter::{Direction, Entry, IterOptions, KeyRange, RocksIter, Snapshot};
@@ -52,7 +57,7 @@ pub struct Rocks(Arc<Shared>);
 
 /// What the clones of a handle share.
 struct Shared {
-    engine: Arc<Engine>,
+    engine: Backing,
     link: Arc<FilterLink>,
     scans: Arc<ScanRegistry>,
     /// Keeps other servers out; released after the database is closed.
@@ -120,7 +125,13 @@ pub struct WriteMode {
 }
 
 /// A value where RocksDB has it, without a copy; its block or memtable stays in memory as long as this lives.
-pub struct Pinned<'a>(DBPinnableSlice<'a>);
+pub struct Pinned<'a>(Slice<'a>);
+
+impl<'a> Pinned<'a> {
+    fn new(slice: rocksdb::DBPinnableSlice<'a>) -> Pinned<'a> {
+        Pinned(backing::slice(slice))
+    }
+}
 
 impl Deref for Pinned<'_> {
     type Target = [u8];
@@ -142,7 +153,17 @@ impl Rocks {
     /// Everything that can be checked is checked before RocksDB opens the directory for writing; on an error nothing in
     /// it has changed. The steps and their reasons are in `rocks/open.rs`.
     pub fn open(options: &OpenOptions) -> Result<Rocks, OpenError> {
+        #[cfg(test)]
+        if let Some(disk) = simulated::disk_at(&options.dir) {
+            return simulated::open(disk, options);
+        }
         open::open(options)
+    }
+
+    /// The simulated database that this is, if it is one.
+    #[cfg(test)]
+    pub fn simulated(&self) -> Option<&simulated::Store> {
+        self.0.engine.simulated()
     }
 
     fn engine(&self) -> &Engine {
@@ -162,17 +183,28 @@ impl Rocks {
 
     /// The directory of the database's own files (`db/`).
     pub fn db_dir(&self) -> &Path {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            let _ = store;
+            return &self.0.options.dir;
+        }
         self.engine().db.path()
     }
 
     /// The value under a key, read from disk if need be.
     pub fn get(&self, cf: Cf, key: &[u8]) -> Result<Option<Pinned<'_>>, StoreError> {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            return Ok(store
+                .get(cf, key)
+                .map(|value| Pinned(Slice::Simulated(value))));
+        }
         let engine = self.engine();
         match engine
             .db
             .get_pinned_cf_opt(engine.handle(cf), key, &engine.read)
         {
-            Ok(value) => Ok(value.map(Pinned)),
+            Ok(value) => Ok(value.map(Pinned::new)),
             Err(error) => Err(store_error(error)),
         }
     }
@@ -183,12 +215,19 @@ impl Rocks {
         cf: Cf,
         key: &[u8],
     ) -> Result<Option<Option<Pinned<'_>>>, StoreError> {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            let value = store
+                .get(cf, key)
+                .map(|value| Pinned(Slice::Simulated(value)));
+            return Ok(store.is_cached().then_some(value));
+        }
         let engine = self.engine();
         match engine
             .db
             .get_pinned_cf_opt(engine.handle(cf), key, &engine.read_cached)
         {
-            Ok(value) => Ok(Some(value.map(Pinned))),
+            Ok(value) => Ok(Some(value.map(Pinned::new))),
             Err(error) => match store_error(error) {
                 StoreError::NotCached => Ok(None),
                 other => Err(other),
@@ -202,6 +241,10 @@ impl Rocks {
         cf: Cf,
         keys: impl IntoIterator<Item = &'k [u8]>,
     ) -> Vec<Result<Option<Pinned<'_>>, StoreError>> {
+        #[cfg(test)]
+        if self.simulated().is_some() {
+            return keys.into_iter().map(|key| self.get(cf, key)).collect();
+        }
         let engine = self.engine();
         let values =
             engine
@@ -209,7 +252,11 @@ impl Rocks {
                 .batched_multi_get_cf_opt(engine.handle(cf), keys, false, &engine.read);
         values
             .into_iter()
-            .map(|value| value.map(|value| value.map(Pinned)).map_err(store_error))
+            .map(|value| {
+                value
+                    .map(|value| value.map(Pinned::new))
+                    .map_err(store_error)
+            })
             .collect()
     }
 
@@ -220,12 +267,17 @@ impl Rocks {
         cf: Cf,
         key: &[u8],
     ) -> Result<Option<Pinned<'_>>, StoreError> {
+        #[cfg(test)]
+        if let Some(image) = snapshot.image() {
+            let value = image.get(cf, key);
+            return Ok(value.map(|value| Pinned(Slice::Simulated(value))));
+        }
         let engine = self.engine();
         match engine
             .db
             .get_pinned_cf_opt(engine.handle(cf), key, &snapshot.read_options())
         {
-            Ok(value) => Ok(value.map(Pinned)),
+            Ok(value) => Ok(value.map(Pinned::new)),
             Err(error) => Err(store_error(error)),
         }
     }
@@ -272,6 +324,10 @@ impl Rocks {
     /// elsewhere is validated before. Several threads may call this; the order of the records is the order of the
     /// calls.
     pub fn write(&self, record: &[u8], mode: WriteMode) -> Result<(), WriteError> {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            return store.write(record, mode);
+        }
         let engine = self.engine();
         let options = &engine.write[usize::from(mode.sync)][usize::from(mode.no_slowdown)];
         let before = self.last_seq();
@@ -301,6 +357,10 @@ impl Rocks {
 
     /// Whether RocksDB slows or stops writes now.
     pub fn is_stalled(&self) -> bool {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            return store.is_stalled();
+        }
         self.property_int(None, "rocksdb.is-write-stopped") == Some(1)
             || self
                 .property_int(None, "rocksdb.actual-delayed-write-rate")
@@ -309,11 +369,19 @@ impl Rocks {
 
     /// The number of the last update written.
     pub fn last_seq(&self) -> Seq {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            return store.last_seq();
+        }
         Seq::new(self.engine().db.latest_sequence_number())
     }
 
     /// Syncs the WAL to disk: everything written before the call. Blocks for the disk, but not writers.
     pub fn sync_wal(&self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            return store.sync();
+        }
         let engine = self.engine();
         match engine.db.flush_wal(true).map_err(store_error) {
             // RocksDB does not touch a log again that the system has refused to append to. What was appended before is whole, and
@@ -335,12 +403,21 @@ impl Rocks {
 
     /// RocksDB's estimate of the keys in a family, deleted ones not yet compacted included.
     pub fn estimate_keys(&self, cf: Cf) -> u64 {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            return store.image().len(cf) as u64;
+        }
         self.property_int(Some(cf), "rocksdb.estimate-num-keys")
             .unwrap_or(0)
     }
 
     /// A property in RocksDB's own name and text, of one family or (`None`) of the database.
     pub fn property(&self, cf: Option<Cf>, name: &str) -> Option<String> {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            let _ = store;
+            return None;
+        }
         let engine = self.engine();
         match cf {
             Some(cf) => engine.db.property_value_cf(engine.handle(cf), name),
@@ -357,17 +434,32 @@ impl Rocks {
     /// A statistics counter by RocksDB's name, such as `rocksdb.bytes.written`; `None` for an unknown name, 0 for all
     /// when statistics are off.
     pub fn ticker(&self, name: &str) -> Option<u64> {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            let _ = store;
+            return None;
+        }
         let ticker: Ticker = name.parse().ok()?;
         Some(self.engine().tuned.db().get_ticker_count(ticker))
     }
 
     /// Bytes in the block cache now.
     pub fn block_cache_usage(&self) -> u64 {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            let _ = store;
+            return 0;
+        }
         self.engine().tuned.cache().get_usage() as u64
     }
 
     /// Writes the memtables of every family out. Blocks until done.
     pub fn flush(&self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            let _ = store;
+            return Ok(());
+        }
         let engine = self.engine();
         let families: Vec<&ColumnFamily> = engine.families.to_vec();
         let mut options = FlushOptions::default();
@@ -380,6 +472,11 @@ impl Rocks {
 
     /// Compacts a range of a family, its last level included, so that every entry passes the filters. Blocks until done.
     pub fn compact_range(&self, cf: Cf, range: KeyRange<'_>) {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            let _ = store;
+            return;
+        }
         let engine = self.engine();
         let mut options = CompactOptions::default();
         options.set_bottommost_level_compaction(BottommostLevelCompaction::ForceOptimized);
@@ -391,6 +488,11 @@ impl Rocks {
 
     /// Changes a setting of every family while open, under RocksDB's own name and text.
     pub fn set_family_option(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            let _ = store;
+            return Ok(());
+        }
         let engine = self.engine();
         for cf in Cf::ALL {
             engine
@@ -408,6 +510,10 @@ impl Rocks {
 
     /// Syncs the WAL and stops background work; the handle stays readable and closes the database when it goes.
     pub fn shut_down(&self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        if let Some(store) = self.simulated() {
+            return store.sync();
+        }
         let synced = self.sync_wal();
         self.0.link.disconnect();
         self.engine().db.cancel_all_background_work(true);

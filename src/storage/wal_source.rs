@@ -65,6 +65,11 @@ impl WalSource {
 
     /// The first update that the logs hold.
     pub fn oldest(&self) -> Result<Option<Seq>, WalSourceError> {
+        #[cfg(test)]
+        if let Some(disk) = super::rocks::simulated::disk_at(self.0.db_dir()) {
+            let first = disk.records_from(Seq::ZERO).into_iter().next();
+            return Ok(first.map(|record| Seq::new(record.first)));
+        }
         Ok(self
             .0
             .list()?
@@ -239,6 +244,16 @@ impl WalCursor {
 
     /// Goes to the first record that begins at `self.next`. If that is inside a record, goes to that and fails.
     fn find_start(&mut self) -> Result<(), WalSourceError> {
+        #[cfg(test)]
+        if let Some(disk) = super::rocks::simulated::disk_at(self.files.db_dir()) {
+            let holding = disk.records_from(self.next).into_iter().next();
+            return match holding.map(|record| (Seq::new(record.first), record.count)) {
+                Some((first, count)) if first < self.next => {
+                    Err(WalSourceError::InsideRecord { first, count })
+                }
+                _ => Ok(()),
+            };
+        }
         let number = self.file_before(self.next)?;
         let Some((file, path)) = self.open(number)? else {
             return Err(self.too_old()?);
@@ -282,6 +297,14 @@ impl WalCursor {
 
     /// Reads the record at `self.next` into `self.batch`; `None` if there is no file to read.
     fn read(&mut self) -> Result<Option<(Seq, u32)>, WalSourceError> {
+        #[cfg(test)]
+        if let Some(disk) = super::rocks::simulated::disk_at(self.files.db_dir()) {
+            let record = disk.records_from(self.next).into_iter().next();
+            return Ok(record.map(|record| {
+                self.batch = record.bytes.to_vec();
+                (Seq::new(record.first), record.count)
+            }));
+        }
         loop {
             let Some(mut log) = self.at.take() else {
                 return Ok(None);

@@ -68,6 +68,7 @@ pub const LINES: &[(&str, &str)] = &[
     ("expire", "key seconds [NX|XX|GT|LT]"),
     ("expireat", "key unix-time-seconds [NX|XX|GT|LT]"),
     ("expiretime", "key"),
+    ("failover", "[TO host port [FORCE]] [ABORT] [TIMEOUT milliseconds]"),
     ("flushall", "[ASYNC|SYNC]"),
     ("flushdb", "[ASYNC|SYNC]"),
     ("get", "key"),

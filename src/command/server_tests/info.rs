@@ -2,7 +2,7 @@
 
 use crate::command::node_bench::NodeBench;
 use crate::config::Config;
-use crate::node::ShutdownRequest;
+use crate::failover::leave::Leaving;
 use crate::pause::{Purpose, Scope, Until};
 
 /// A field of an INFO reply in which line ends are spaces.
@@ -47,9 +47,7 @@ fn the_server_introduces_itself() {
     }
     assert_eq!(field(&reply, "run_id").map(str::len), Some(40));
     assert_eq!(field(&reply, "shutdown_in_milliseconds"), None);
-    bench.node.shutdown = Some(ShutdownRequest {
-        deadline: bench.now().checked_add(2500).expect("a time"),
-    });
+    bench.node.shutdown = Some(Leaving::begin(2500, false, bench.now()));
     assert_eq!(
         info(&mut bench, "server", "shutdown_in_milliseconds"),
         "2500"

@@ -6,6 +6,7 @@ mod info;
 mod latency;
 mod monitors;
 mod offsets;
+mod reopening;
 mod settings;
 mod shutdown;
 mod slow;

@@ -49,10 +49,13 @@ fn all_who_asked_are_told_when_it_is_called_off() {
     let other = bench.connect();
     let writer = bench.connect();
     bench.run("SHUTDOWN");
-    let deadline = bench.node.shutdown.expect("under way").deadline;
+    let deadline = bench.node.shutdown.as_ref().expect("under way").deadline();
     bench.advance_ms(1000);
     bench.run_as(other, "SHUTDOWN");
-    assert_eq!(bench.node.shutdown.expect("under way").deadline, deadline);
+    assert_eq!(
+        bench.node.shutdown.as_ref().expect("under way").deadline(),
+        deadline
+    );
     assert_eq!(bench.run_as(writer, "SET a 1"), "");
     let operator = bench.connect();
     assert_eq!(bench.run_as(operator, "SHUTDOWN ABORT"), "+OK");
@@ -71,6 +74,6 @@ fn now_shortens_a_shutdown_under_way() {
     let other = bench.connect();
     bench.run("SHUTDOWN");
     bench.run_as(other, "SHUTDOWN NOW");
-    let deadline = bench.node.shutdown.expect("under way").deadline;
+    let deadline = bench.node.shutdown.as_ref().expect("under way").deadline();
     assert_eq!(deadline, bench.now());
 }

@@ -69,6 +69,14 @@ impl fmt::Display for Address {
 pub struct RunId([u8; RUN_ID_LEN]);
 
 impl RunId {
+    /// The run id of these digits; every byte that is no lower-case hexadecimal digit counts as a zero.
+    pub fn from_digits(digits: [u8; RUN_ID_LEN]) -> RunId {
+        RunId(digits.map(|byte| match byte {
+            b'0'..=b'9' | b'a'..=b'f' => byte,
+            _ => b'0',
+        }))
+    }
+
     /// Reads a run id; `None` if it is not 40 lower-case hexadecimal digits.
     pub fn parse(text: &[u8]) -> Option<RunId> {
         let digits: [u8; RUN_ID_LEN] = text.try_into().ok()?;

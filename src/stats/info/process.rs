@@ -46,7 +46,7 @@ pub(super) fn server(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     );
     fields.add("io_threads_active", 0);
     if let Some(shutdown) = &node.shutdown {
-        let left_ms = shutdown.deadline.since(node.now());
+        let left_ms = shutdown.deadline().since(node.now());
         fields.add("shutdown_in_milliseconds", left_ms);
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     let replication = &node.replication;
     let last = facts.seq.get();
     let role = match node.role {
-        Role::Primary => "master",
+        Role::Primary | Role::HandingOver => "master",
         Role::Promoting | Role::Replica => "slave",
     };
     fields.add("role", role);
@@ -29,7 +29,9 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     for (number, row) in rows.iter().enumerate() {
         fields.add(&format!("slave{number}"), row);
     }
-    fields.add("master_failover_state", "no-failover");
+    for (name, value) in node.failover.fields() {
+        fields.add(name, value);
+    }
     let history = &replication.history;
     fields.add("master_replid", history.master_replid());
     fields.add("master_replid2", history.master_replid2());

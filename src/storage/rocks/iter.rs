@@ -2,11 +2,12 @@
 
 use std::mem::ManuallyDrop;
 
-use rocksdb::{DB, DBRawIteratorWithThreadMode, ReadOptions, ReadTier, SnapshotWithThreadMode};
+use rocksdb::{DB, ReadOptions, ReadTier};
 
 use super::super::cf::Cf;
 use super::super::error::StoreError;
 use super::super::seq::Seq;
+use super::backing::{self, Raw, State};
 use super::{Rocks, store_error};
 
 /// A key and its value, lent.
@@ -59,7 +60,7 @@ impl Default for IterOptions<'_> {
 /// It holds the state of the database at its creation, and with it memtables and files that are otherwise gone: short
 /// lives only, or a worker.
 pub struct RocksIter<'a> {
-    raw: DBRawIteratorWithThreadMode<'a, DB>,
+    raw: Raw<'a>,
     direction: Direction,
     /// [`RocksIter::next`] has lent the current entry.
     lent: bool,
@@ -72,6 +73,25 @@ impl<'a> RocksIter<'a> {
         range: KeyRange<'_>,
         how: IterOptions<'a>,
     ) -> RocksIter<'a> {
+        let mut raw = RocksIter::raw(rocks, cf, range, how);
+        match how.direction {
+            Direction::Forward => raw.seek_to_first(),
+            Direction::Backward => raw.seek_to_last(),
+        }
+        RocksIter {
+            raw,
+            direction: how.direction,
+            lent: false,
+        }
+    }
+
+    fn raw(rocks: &'a Rocks, cf: Cf, range: KeyRange<'_>, how: IterOptions<'a>) -> Raw<'a> {
+        #[cfg(test)]
+        if let Some(store) = rocks.simulated() {
+            let image = how.snapshot.and_then(Snapshot::image).cloned();
+            let image = image.unwrap_or_else(|| store.image());
+            return Raw::Simulated(image.cursor(cf, range));
+        }
         let mut read = ReadOptions::default();
         if !range.lower.is_empty() {
             read.set_iterate_lower_bound(range.lower);
@@ -84,19 +104,10 @@ impl<'a> RocksIter<'a> {
             read.set_read_tier(ReadTier::BlockCache);
         }
         if let Some(snapshot) = how.snapshot {
-            read.set_snapshot(&*snapshot.inner);
+            read.set_snapshot(backing::engine_state(&snapshot.inner));
         }
         let engine = rocks.engine();
-        let mut raw = engine.db.raw_iterator_cf_opt(engine.handle(cf), read);
-        match how.direction {
-            Direction::Forward => raw.seek_to_first(),
-            Direction::Backward => raw.seek_to_last(),
-        }
-        RocksIter {
-            raw,
-            direction: how.direction,
-            lent: false,
-        }
+        backing::raw(engine.db.raw_iterator_cf_opt(engine.handle(cf), read))
     }
 
     /// The key it stands on, `None` beyond the last one.
@@ -149,7 +160,7 @@ impl<'a> RocksIter<'a> {
 /// It keeps the database open. Compaction filters do not respect it (RocksDB's rule): a scan that must not lose expired
 /// or replaced subkeys registers its versions with [`super::super::filters::ScanRegistry`].
 pub struct Snapshot {
-    inner: ManuallyDrop<SnapshotWithThreadMode<'static, DB>>,
+    inner: ManuallyDrop<State>,
     /// Keeps the database that `inner` points into.
     rocks: Rocks,
 }
@@ -157,12 +168,17 @@ pub struct Snapshot {
 impl Snapshot {
     pub(super) fn new(rocks: &Rocks) -> Snapshot {
         let rocks = rocks.clone();
+        #[cfg(test)]
+        if let Some(store) = rocks.simulated() {
+            let inner = ManuallyDrop::new(State::Simulated(store.image()));
+            return Snapshot { inner, rocks };
+        }
         let db: *const DB = &rocks.engine().db;
         // SAFETY: the database lives in an allocation that `rocks` keeps, it is never moved out of it, and `drop`
         // releases `inner` before `rocks`. No reference with the 'static lifetime leaves this type.
         let db: &'static DB = unsafe { &*db };
         Snapshot {
-            inner: ManuallyDrop::new(db.snapshot()),
+            inner: ManuallyDrop::new(backing::state(db.snapshot())),
             rocks,
         }
     }
@@ -177,9 +193,18 @@ impl Snapshot {
         &self.rocks
     }
 
+    /// What it shows of a simulated database, if it is of one.
+    #[cfg(test)]
+    pub(super) fn image(&self) -> Option<&super::simulated::Image> {
+        match &*self.inner {
+            State::Engine(_) => None,
+            State::Simulated(image) => Some(image),
+        }
+    }
+
     pub(super) fn read_options(&self) -> ReadOptions {
         let mut read = ReadOptions::default();
-        read.set_snapshot(&*self.inner);
+        read.set_snapshot(backing::engine_state(&self.inner));
         read
     }
 }

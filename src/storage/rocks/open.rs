@@ -24,6 +24,7 @@ use super::super::inspect::{self, Found};
 use super::super::options::OpenOptions;
 use super::super::probe;
 use super::super::swap;
+use super::backing::backing;
 use super::filter::{self, FilterLink};
 use super::tune::Tuned;
 use super::{Engine, Rocks, Shared, db_dir, read_tier};
@@ -68,6 +69,10 @@ pub(super) fn open_locked(
     options: &OpenOptions,
     lock: Option<DirLock>,
 ) -> Result<Rocks, OpenError> {
+    #[cfg(test)]
+    if let Some(disk) = super::simulated::disk_at(&options.dir) {
+        return super::simulated::open(disk, options);
+    }
     let db_dir = db_dir(&options.dir);
     let found = inspect::inspect(&db_dir, options)?;
     let tuned = Tuned::new(&options.rocksdb).map_err(|error| OpenError::Settings {
@@ -98,7 +103,7 @@ pub(super) fn open_locked(
         append_refused: AtomicBool::new(false),
     });
     let rocks = Rocks(Arc::new(Shared {
-        engine: Arc::clone(&engine),
+        engine: backing(&engine),
         link: Arc::clone(&link),
         scans,
         lock,

@@ -1,0 +1,178 @@
+//! A server without threads, sockets and disk, for simulations: the shipped node, turn and commit path, stepped from outside.
+//!
+//! What a helper thread would do by itself happens here when it is called: [`SimServer::step_flusher`], [`SimServer::step_syncer`],
+//! [`SimServer::run_job`]. What they say to the loop is on its way until [`SimServer::deliver_message`], and the loop sees nothing before
+//! its next [`SimServer::turn`].
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::durable::{Durable, SteppedWriter};
+use super::engine_options::open_options;
+use super::start::{EXIT_START, EXIT_STORAGE, Parts, StartError, failure};
+use super::workers::{Job, Workers};
+use super::{LoopEvent, Server};
+use crate::clock::SimClock;
+use crate::config::Config;
+use crate::logging::Log;
+use crate::node::Node;
+use crate::reactor::simulated::{SimDoor, SimMail, SimPoll};
+use crate::reactor::{Listener, LoopSender, Reactor};
+use crate::stats::process::Process;
+use crate::storage::rocks::Rocks;
+use crate::supervised::Supervisor;
+
+/// A simulated server process. Dropping it is a `kill -9`.
+pub struct SimServer {
+    server: Server,
+    poll: SimPoll,
+    mail: SimMail,
+    sender: LoopSender<LoopEvent>,
+    writer: SteppedWriter,
+    /// Jobs that a worker has taken and not finished, in the order in which they were taken.
+    jobs: Vec<Job>,
+}
+
+/// Jobs that workers have taken at a time.
+const WORKERS: usize = 2;
+
+impl SimServer {
+    /// Starts over the simulated disk mounted at `config.dir`, as [`Server::start`] does over a real one, and serves who comes to `door`,
+    /// which stands for the address `addr` (`ip:port`).
+    pub fn start(
+        config: Config,
+        clock: Rc<SimClock>,
+        seed: u64,
+        door: &SimDoor,
+        addr: &str,
+    ) -> Result<SimServer, StartError> {
+        let mut durable = Durable::load(&config)?;
+        let mut options = open_options(&config);
+        options.last_synced_seq = durable.state.synced_seq;
+        let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
+        durable.accept_loss(rocks.last_seq());
+        let cannot = |error| failure(EXIT_START, error);
+        let mut reactor = Reactor::new().map_err(cannot)?;
+        let poll = reactor.simulate();
+        let mut mailbox = reactor.mailbox().map_err(cannot)?;
+        let mail = mailbox.simulate();
+        let listener = Listener::simulated(door.clone(), poll.clone(), addr.to_owned());
+        reactor.listeners().add(listener).map_err(cannot)?;
+        let sender = mailbox.sender();
+        let writer = durable.begin_stepped(&config, &sender)?;
+        let server = Server::assemble(Parts {
+            rocks,
+            durable,
+            reactor,
+            mailbox,
+            workers: Workers::stepped(),
+            readers: Workers::stepped(),
+            supervisor: Supervisor::from_environment(config.supervised).map_err(cannot)?,
+            process: Process::default(),
+            clock: Box::new(clock),
+            seed,
+            log: Log::of_a_test(),
+            config,
+        })?;
+        Ok(SimServer {
+            server,
+            poll,
+            mail,
+            sender,
+            writer,
+            jobs: Vec::new(),
+        })
+    }
+
+    /// One turn of the loop; gives the exit status when it was the last one.
+    pub fn turn(&mut self) -> Option<i32> {
+        self.server.turn(Some(Duration::ZERO))
+    }
+
+    /// How long the loop would sleep now if nothing woke it; `None` for ever.
+    pub fn sleep_time(&self) -> Option<Duration> {
+        if self.poll.has_events() || self.mail.visible() > 0 {
+            return Some(Duration::ZERO);
+        }
+        self.server.sleep_time()
+    }
+
+    /// The flusher does its next round. Gives whether it had anything to do.
+    pub fn step_flusher(&mut self) -> bool {
+        let committer = self.server.committer.as_mut();
+        committer.is_some_and(|committer| committer.step_flusher())
+    }
+
+    /// Whether the flusher may have something to do.
+    pub fn has_flusher_work(&self) -> bool {
+        let committer = self.server.committer.as_ref();
+        committer.is_some_and(|committer| !committer.is_idle())
+    }
+
+    /// Whether the loop has heard of a stall and not of its end.
+    pub fn is_stalled(&self) -> bool {
+        let committer = self.server.committer.as_ref();
+        committer.is_some_and(|committer| committer.is_stalled())
+    }
+
+    /// The syncer does what it does once a second.
+    pub fn step_syncer(&mut self) -> bool {
+        let committer = self.server.committer.as_mut();
+        committer.is_some_and(|committer| committer.step_syncer())
+    }
+
+    /// Jobs that workers could be at now.
+    pub fn job_count(&mut self) -> usize {
+        let Server {
+            workers, readers, ..
+        } = &self.server;
+        while self.jobs.len() < WORKERS
+            && let Some(job) = readers.next_job().or_else(|| workers.next_job())
+        {
+            self.jobs.push(job);
+        }
+        self.jobs.len()
+    }
+
+    /// Finishes the job at `place` among [`SimServer::job_count`].
+    pub fn run_job(&mut self, place: usize) {
+        if place < self.job_count() {
+            self.jobs.remove(place).run(&self.sender);
+        }
+    }
+
+    /// Whether a version of the state waits to be written.
+    pub fn has_state_to_write(&self) -> bool {
+        self.writer.is_behind(self.server.durable.version())
+    }
+
+    /// The state file's writer does its round; gives whether there was anything.
+    pub fn step_writer(&self) -> bool {
+        self.writer.step()
+    }
+
+    /// Messages on their way to the loop.
+    pub fn messages_under_way(&self) -> u64 {
+        self.mail.under_way()
+    }
+
+    /// Lets the loop see the oldest of them.
+    pub fn deliver_message(&self) {
+        self.mail.deliver();
+    }
+
+    /// The node inside, to look at.
+    pub fn node(&self) -> &Node {
+        &self.server.node
+    }
+
+    /// A signal arrives (SIGTERM and the like).
+    pub fn signal(&self, signal: i32) {
+        self.sender.send(LoopEvent::Signal(signal));
+    }
+
+    /// Ends in order after the last turn gave `status`, as the shipped server does.
+    pub fn stop(self, status: i32) -> i32 {
+        self.server.stop(status)
+    }
+}

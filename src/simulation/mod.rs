@@ -1,0 +1,21 @@
+//! A simulation of whole nodes: the shipped turn, view, commit path and commands over simulated storage, sockets and time.
+//!
+//! One thread, one virtual clock, and one seed from which every delay, fault and command follows: the same seed gives the same
+//! [`trace`]. [`world`] has the nodes, what their helper threads would do, and the time; [`network`] carries bytes between them and to
+//! the outside; [`one_node`] is a scenario with clients, an operator and crashes, and [`checks`] is what must hold in it.
+//!
+//! `STILLPOINT_SEEDS=n` says how many seeds a test runs, `STILLPOINT_SEED=n` runs that one alone and prints its trace.
+
+pub mod checks;
+pub mod client;
+pub mod mutation;
+pub mod network;
+pub mod one_node;
+pub mod operations;
+pub mod resp;
+pub mod seeds;
+pub mod trace;
+pub mod world;
+
+#[cfg(test)]
+mod tests;

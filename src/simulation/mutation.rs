@@ -1,0 +1,37 @@
+//! Takes a part of the server out, to show that the simulation notices. Only in unit tests, on the thread that asks.
+
+use std::cell::Cell;
+
+/// What can be taken out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Part {
+    /// The gate's look at the pause.
+    PauseCheck,
+    /// Replies wait for the commit that they depend on.
+    ReplyGating,
+}
+
+thread_local! {
+    static TAKEN_OUT: Cell<Option<Part>> = const { Cell::new(None) };
+}
+
+/// Whether this part is taken out.
+pub fn is_out(part: Part) -> bool {
+    TAKEN_OUT.get() == Some(part)
+}
+
+/// Takes a part out for as long as this lives.
+pub struct Without(());
+
+impl Without {
+    pub fn new(part: Part) -> Without {
+        TAKEN_OUT.set(Some(part));
+        Without(())
+    }
+}
+
+impl Drop for Without {
+    fn drop(&mut self) {
+        TAKEN_OUT.set(None);
+    }
+}

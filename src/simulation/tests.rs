@@ -1,0 +1,127 @@
+//! The simulation in `cargo test`: many seeds, the same trace for the same seed, and seeds that notice what was taken out.
+
+use std::io::{Read, Write};
+
+use super::mutation::{Part, Without};
+use super::network::Delays;
+use super::one_node;
+use super::seeds::{run_all, try_seed};
+use super::trace::Trace;
+use super::world::World;
+use crate::command::context::Rng;
+use crate::config::Config;
+use crate::storage::rocks::simulated::Crash;
+
+/// Seeds of a run without `STILLPOINT_SEEDS`: some ten seconds, in either build.
+const SEEDS: u64 = if cfg!(debug_assertions) { 100 } else { 2000 };
+
+#[test]
+fn one_node_keeps_its_promises() {
+    run_all(
+        "simulation::tests::one_node_keeps_its_promises",
+        SEEDS,
+        one_node::run,
+    );
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let hash = |seed| try_seed(one_node::run, seed, false).1.hash();
+    for seed in 0..5 {
+        assert_eq!(hash(seed), hash(seed), "seed {seed}");
+    }
+    assert_ne!(hash(0), hash(1));
+}
+
+#[test]
+fn the_seeds_meet_every_kind_of_harm() {
+    let mut met = String::new();
+    for seed in 0..25 {
+        let (_, trace) = try_seed(one_node::run, seed, true);
+        met.push_str(&trace.lines().join("\n"));
+    }
+    for what in [
+        "crashes: Process",
+        "crashes: Power",
+        "exits with 4",
+        "the disk stalls",
+        "reached: true",
+        "reached: false",
+        "stands still",
+        "is closed",
+        "leaves",
+        "subscriber hears",
+        "operator unpauses",
+        "MISCONF",
+        "the database cannot be opened again",
+        "Array(None)",
+    ] {
+        assert!(met.contains(what), "no seed meets '{what}'");
+    }
+}
+
+/// The first of these seeds that fails without a part of the server, and how.
+fn noticed(part: Part, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
+    let _without = Without::new(part);
+    seeds.into_iter().find_map(|seed| {
+        try_seed(one_node::run, seed, false)
+            .0
+            .err()
+            .map(|text| (seed, text))
+    })
+}
+
+#[test]
+fn a_gate_that_ignores_the_pause_is_noticed() {
+    let (seed, text) = noticed(Part::PauseCheck, 0..10).expect("a seed that fails");
+    println!("seed {seed}: {text}");
+    assert!(text.contains("paused"), "{text}");
+}
+
+#[test]
+fn replies_that_do_not_wait_for_their_commit_are_noticed() {
+    let (seed, text) = noticed(Part::ReplyGating, 0..50).expect("a seed that fails");
+    println!("seed {seed}: {text}");
+}
+
+#[test]
+fn nodes_talk_over_links_that_are_cut_healed_and_lost() {
+    let mut trace = Trace::new(false);
+    let mut world = World::new(Rng::new(1), &mut trace);
+    let nodes = [0, 1].map(|_| {
+        let node = world.add_node(Config::default());
+        world.start(node).expect("a node");
+        node
+    });
+    let (link, mut stream) = world.connect_nodes(nodes[0], nodes[1], Delays::NONE);
+    let heard = |world: &mut World<'_>, stream: &mut dyn Read, us: u64| {
+        let end_us = world.now_us + us;
+        while world.now_us < end_us {
+            world.step().expect("nodes have timers");
+        }
+        let mut buffer = [0; 100];
+        stream
+            .read(&mut buffer)
+            .map(|bytes| String::from_utf8_lossy(&buffer[..bytes]).into_owned())
+            .ok()
+    };
+    stream.write_all(b"PING\r\n").expect("room");
+    assert_eq!(
+        heard(&mut world, &mut stream, 500_000).as_deref(),
+        Some("+PONG\r\n")
+    );
+    world.set_cut(link, true);
+    stream.write_all(b"PING\r\n").expect("room");
+    assert_eq!(heard(&mut world, &mut stream, 500_000), None);
+    world.set_cut(link, false);
+    assert_eq!(
+        heard(&mut world, &mut stream, 500_000).as_deref(),
+        Some("+PONG\r\n")
+    );
+    world.crash(nodes[1], Crash::Process);
+    assert_eq!(
+        heard(&mut world, &mut stream, 500_000).as_deref(),
+        Some(""),
+        "the end"
+    );
+}

@@ -1,0 +1,210 @@
+//! A simulated disk: what of a node outlives its process. The log of appended batches, how much of it a power cut would leave, the
+//! state file, and the faults that a test orders.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::super::super::seq::Seq;
+use super::batch;
+use super::image::Image;
+
+/// One record of the log.
+#[derive(Clone)]
+pub struct Logged {
+    /// Its first update.
+    pub first: u64,
+    /// How many updates it holds.
+    pub count: u32,
+    pub bytes: Arc<[u8]>,
+}
+
+impl Logged {
+    /// Its last update.
+    pub fn last(&self) -> u64 {
+        self.first + u64::from(self.count) - 1
+    }
+}
+
+/// How the next append fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Whether the record stands in the log all the same.
+    pub reached: bool,
+    /// Whether that can be found out.
+    pub is_known: bool,
+    /// Whether what was appended before can still be synced.
+    pub syncs_still: bool,
+}
+
+/// Faults in force, and what happens under them.
+#[derive(Default)]
+pub struct Faults {
+    /// The next append fails like this.
+    pub refuse_append: Option<Refusal>,
+    /// The next sync fails.
+    pub refuse_sync: bool,
+    /// The next attempt to open the database fails.
+    pub refuse_open: bool,
+    /// Appends that do not wait are refused for the moment.
+    pub is_stalled: bool,
+    /// The next look-ups from memory alone find nothing there, so many times.
+    pub cold_reads: u32,
+}
+
+/// How a process ended without its doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// The process alone: everything appended is there.
+    Process,
+    /// The machine: of what was appended and not synced, so many records are left (at most as many as there were).
+    Power { unsynced_records_left: usize },
+}
+
+pub(super) struct DiskState {
+    pub log: Vec<Logged>,
+    /// Records on stable storage.
+    pub synced: usize,
+    pub state_file: Option<Vec<u8>>,
+    pub faults: Faults,
+    pub free_bytes: u64,
+    /// Whether a process has it open.
+    pub is_open: bool,
+}
+
+/// A disk; clones are the same one.
+#[derive(Clone)]
+pub struct Disk(Arc<Mutex<DiskState>>);
+
+thread_local! {
+    /// Simulated disks of this thread's tests, by data directory.
+    static MOUNTED: RefCell<BTreeMap<PathBuf, Disk>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+/// The simulated disk at a data directory, if there is one.
+pub fn disk_at(dir: &Path) -> Option<Disk> {
+    MOUNTED.with_borrow(|mounted| mounted.get(dir).cloned())
+}
+
+/// A disk at its place. It leaves when this goes.
+pub struct Mounted {
+    dir: PathBuf,
+    pub disk: Disk,
+}
+
+impl Mounted {
+    /// An empty disk for the data directory `dir`, which exists nowhere else and for this thread only.
+    pub fn new(dir: &Path) -> Mounted {
+        let disk = Disk(Arc::new(Mutex::new(DiskState {
+            log: Vec::new(),
+            synced: 0,
+            state_file: None,
+            faults: Faults::default(),
+            free_bytes: 1 << 40,
+            is_open: false,
+        })));
+        MOUNTED.with_borrow_mut(|mounted| mounted.insert(dir.to_path_buf(), disk.clone()));
+        Mounted {
+            dir: dir.to_path_buf(),
+            disk,
+        }
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        MOUNTED.with_borrow_mut(|mounted| mounted.remove(&self.dir));
+    }
+}
+
+impl Disk {
+    pub(super) fn state(&self) -> MutexGuard<'_, DiskState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the faults in force.
+    pub fn faults<T>(&self, change: impl FnOnce(&mut Faults) -> T) -> T {
+        change(&mut self.state().faults)
+    }
+
+    /// The last update in the log.
+    pub fn last_seq(&self) -> Seq {
+        let last = self.state().log.last().map_or(0, Logged::last);
+        Seq::new(last)
+    }
+
+    /// The last update that a power cut would leave.
+    pub fn synced_seq(&self) -> Seq {
+        let state = self.state();
+        let last = state.synced.checked_sub(1).map(|at| state.log[at].last());
+        Seq::new(last.unwrap_or(0))
+    }
+
+    /// Records that a power cut may take.
+    pub fn unsynced_records(&self) -> usize {
+        let state = self.state();
+        state.log.len() - state.synced
+    }
+
+    /// The records from the one that holds `seq` on.
+    pub fn records_from(&self, seq: Seq) -> Vec<Logged> {
+        let state = self.state();
+        let behind = state
+            .log
+            .partition_point(|record| record.last() < seq.get());
+        state.log[behind..].to_vec()
+    }
+
+    /// What a process that opens the database now would find.
+    pub fn recovered(&self) -> Image {
+        let mut image = Image::default();
+        for record in &self.state().log {
+            if let Ok(changes) = batch::parse(&record.bytes) {
+                image.apply(&changes);
+            }
+        }
+        image
+    }
+
+    pub(super) fn append(&self, record: &[u8], count: u32) {
+        let mut state = self.state();
+        let first = state.log.last().map_or(0, Logged::last) + 1;
+        let mut bytes = record.to_vec();
+        // The engine writes the number that it gives into the record.
+        bytes[..8].copy_from_slice(&first.to_le_bytes());
+        state.log.push(Logged {
+            first,
+            count,
+            bytes: bytes.into(),
+        });
+    }
+
+    /// The process that has it open is gone; call it after everything of the process was dropped.
+    pub fn crash(&self, crash: Crash) {
+        let mut state = self.state();
+        state.is_open = false;
+        state.faults = Faults::default();
+        if let Crash::Power {
+            unsynced_records_left,
+        } = crash
+        {
+            let left = state.synced.saturating_add(unsynced_records_left);
+            state.log.truncate(left);
+        }
+    }
+
+    pub fn free_bytes(&self) -> u64 {
+        self.state().free_bytes
+    }
+
+    /// The state file's bytes.
+    pub fn state_file(&self) -> Option<Vec<u8>> {
+        self.state().state_file.clone()
+    }
+
+    /// Replaces the state file, synced.
+    pub fn store_state_file(&self, bytes: Vec<u8>) {
+        self.state().state_file = Some(bytes);
+    }
+}
