@@ -44,6 +44,8 @@ pub struct Judged {
     pub ticket: Ticket,
     pub id: Option<ReplicationId>,
     pub next: Seq,
+    /// The last update when the log was looked at; what came since says nothing against the peer.
+    pub latest: Seq,
     pub evidence: Result<Evidence, String>,
 }
 
@@ -155,6 +157,7 @@ impl Server {
                 ticket,
                 id,
                 next,
+                latest,
                 evidence: look_at_log(&rocks, id, next, latest),
             }));
         }));
@@ -182,6 +185,7 @@ impl Server {
             ticket,
             id,
             next,
+            latest,
             evidence,
         } = judged;
         let Some(client) = self.node.clients.get(key) else {
@@ -195,7 +199,6 @@ impl Server {
             Some(_) => Peer::Stillpoint,
             None => Peer::Kvrocks,
         };
-        let latest = self.node.last_seq;
         let verdict = match &evidence {
             Ok(evidence) => {
                 may_continue(peer, id, next, latest, evidence).map_err(|refusal| refusal.line(peer))

@@ -233,3 +233,32 @@ fn keys_expire_on_replicas_by_their_primarys_word() {
     assert!(replica.connect().call("GET short").is_null());
     assert_same(&primary, &replica);
 }
+
+/// A write that comes while the primary looks at its log for a PSYNC once made it refuse a replica that was up to date.
+#[test]
+fn attaching_during_writes_never_needs_a_copy() {
+    let [primary, replica] = start_all();
+    attach(&replica, &primary);
+    let stops = Arc::new(AtomicBool::new(false));
+    let writer = {
+        let (stops, mut conn) = (Arc::clone(&stops), primary.connect());
+        std::thread::spawn(move || {
+            while !stops.load(Ordering::Relaxed) {
+                conn.ok("SET k v");
+            }
+        })
+    };
+    for _ in 0..40 {
+        primary.connect().call("CLIENT KILL TYPE replica");
+        follow(&replica, &replica);
+        replica
+            .connect()
+            .ok(&format!("REPLICAOF 127.0.0.1 {}", primary.port()));
+        wait_link_up(&replica);
+    }
+    stops.store(true, Ordering::Relaxed);
+    writer.join().expect("the writer");
+    wait_caught_up(&replica, &primary);
+    assert_eq!(number(&primary, "sync_full"), 0);
+    assert_eq!(number(&primary, "sync_partial_err"), 0);
+}
