@@ -144,6 +144,9 @@ impl Server {
                 self.reopening.end();
                 self.node.read_refusal = None;
                 self.node.last_seq = rocks.last_seq();
+                // What failed with an unknown outcome may be there after all: who has looked meanwhile has not seen it.
+                self.node.dirty_all_watches();
+                self.node.key_counting.forget();
                 self.take_back(rocks);
                 // The watch over free space decides whether writes may go on.
                 self.node.write_refusal = self.disk_refusal();
