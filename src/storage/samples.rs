@@ -136,8 +136,8 @@ impl Samples {
         };
         into.insert(member, &self.hasher);
         if into.bytes > SAMPLE_BYTES_MAX || sample.added.len() > ADDED_MAX {
-            let prefix = prefix.clone();
-            self.sets.remove(&prefix);
+            let prefix: Box<[u8]> = prefix.into();
+            self.sets.remove(&prefix[..]);
         }
     }
 
@@ -155,10 +155,10 @@ impl Samples {
 fn find<'s>(
     sets: &'s mut BTreeMap<Box<[u8]>, Sample>,
     key: &[u8],
-) -> Option<(&'s Box<[u8]>, &'s mut Sample)> {
+) -> Option<(&'s [u8], &'s mut Sample)> {
     let not_above = (Bound::Unbounded, Bound::Included(key));
     let (prefix, sample) = sets.range_mut::<[u8], _>(not_above).next_back()?;
-    key.starts_with(prefix).then_some((prefix, sample))
+    key.starts_with(prefix).then_some((&**prefix, sample))
 }
 
 /// Distinct members to draw from.

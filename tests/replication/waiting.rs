@@ -63,6 +63,7 @@ fn wait_ends_by_unblock_timeout_disconnect_and_demotion() {
     let mut admin = primary.connect();
     let mut conn = primary.connect();
     conn.ok("SET a 1");
+    assert_eq!(conn.call("WAIT 1 0"), Value::Int(1));
     let id = conn.call("CLIENT ID").int();
     conn.send_line("WAIT 9 0");
     wait_for_blocked(&mut admin, 1);
