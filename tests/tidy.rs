@@ -123,7 +123,9 @@ fn threads_start_where_the_design_names_them() {
 
 #[test]
 fn nothing_is_left_open() {
-    for needle in ["todo!(", "unimplemented!(", "dbg!(", "#[ignore]"] {
+    // Put together here, so that this file is no offender itself.
+    let macros = ["todo", "unimplemented", "dbg"].map(|name| format!("{name}!("));
+    for needle in macros.iter().chain([&format!("#[{}]", "ignore")]) {
         assert_eq!(offenders(needle, &[]), [""; 0]);
     }
 }

@@ -135,8 +135,12 @@ impl Feeding {
         }
     }
 
-    /// A record was committed; in order, without gaps.
+    /// A record was committed. One that does not go on where the last one ended follows records that were not told: those that
+    /// were on their way when the first link came. The links read them from the WAL.
     pub fn committed(&mut self, record: Committed) {
+        if record.first != self.ring.next_seq() {
+            self.restart(Seq::new(record.first.get().saturating_sub(1)));
+        }
         self.ring.push(record);
     }
 
@@ -467,6 +471,19 @@ mod tests {
         }
         assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(1) });
         assert!(!gauge.is_online());
+    }
+
+    #[test]
+    fn records_that_were_not_told_come_from_the_wal() {
+        let (mut feeding, _) = attached(10, 11, true);
+        feeding.fill(ID);
+        // 11 to 13 were on their way when the link came.
+        feeding.committed(record(14, 1));
+        assert_eq!(feeding.last(), Seq::new(14));
+        assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(11) });
+        feeding.piece(ID, &[record(11, 3)]);
+        feeding.fill(ID);
+        assert_eq!(leave(&mut feeding), [11, 14]);
     }
 
     #[test]

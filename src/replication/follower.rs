@@ -169,9 +169,12 @@ impl Follower {
     /// Everything up to `seq` is committed; `bytes` of batches were.
     pub fn applied(&self, seq: Seq, bytes: u64) {
         self.gauge.applied.store(seq.get(), Ordering::Release);
-        self.gauge
+        // What was given up with a restart is not counted any more.
+        let left = |in_flight: u64| Some(in_flight.saturating_sub(bytes));
+        let _ = self
+            .gauge
             .in_flight_bytes
-            .fetch_sub(bytes, Ordering::AcqRel);
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, left);
         self.wake();
     }
 

@@ -12,6 +12,7 @@ use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
 use crate::clock::MonoMs;
 use crate::error::ReplyError;
+use crate::replication::feeder::ToFeeder;
 use crate::storage::disk::Look;
 use crate::storage::error::OpenError;
 use crate::storage::options::OpenOptions;
@@ -147,6 +148,8 @@ impl Server {
                 // What failed with an unknown outcome may be there after all: who has looked meanwhile has not seen it.
                 self.node.dirty_all_watches();
                 self.node.key_counting.forget();
+                // And the replicas have not been sent it.
+                self.feeding.tell(ToFeeder::Restart(self.node.last_seq));
                 self.take_back(rocks);
                 // The watch over free space decides whether writes may go on.
                 self.node.write_refusal = self.disk_refusal();

@@ -359,6 +359,11 @@ impl Server {
 
     fn apply_batch(&mut self, batch: &ReceivedBatch) {
         let bytes = batch.bytes().len() as u64;
+        // After a failed commit the batches that were on their way here leave a gap: the link begins anew where this node stands.
+        if !batch.starts_at(self.node.view.next_seq()) {
+            self.tell_follower(ToFollower::Restart);
+            return;
+        }
         self.node.view.begin_command();
         let group = self.node.view.apply_received(batch);
         let id = group.id;

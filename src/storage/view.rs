@@ -546,6 +546,11 @@ impl View {
         }
     }
 
+    /// The number of the first update of the next group.
+    pub fn next_seq(&self) -> Seq {
+        self.next_seq
+    }
+
     /// The number of the last update executed, committed or not.
     pub fn newest_seq(&self) -> Seq {
         let updates = self.open.updates();
