@@ -53,6 +53,18 @@ impl fmt::Display for Halt {
 
 impl std::error::Error for Halt {}
 
+impl From<io::Error> for Halt {
+    fn from(error: io::Error) -> Halt {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::NotConnected => Halt::Closed,
+            _ => Halt::Io(error),
+        }
+    }
+}
+
 /// Any of these set says stop.
 #[derive(Clone, Debug, Default)]
 pub struct StopFlags(Vec<Arc<AtomicBool>>);
@@ -193,7 +205,7 @@ impl TimedStream {
 
     /// Ends our direction in order; the peer reads what was sent, then the end.
     pub fn end(self) -> Result<(), Halt> {
-        self.stream.shutdown(Shutdown::Write).map_err(Halt::Io)
+        Ok(self.stream.shutdown(Shutdown::Write)?)
     }
 
     fn bear(&self, error: io::Error, moved_at_us: u64) -> Result<(), Halt> {
@@ -205,7 +217,7 @@ impl TimedStream {
                     false => Ok(()),
                 }
             }
-            _ => Err(Halt::Io(error)),
+            _ => Err(error.into()),
         }
     }
 }

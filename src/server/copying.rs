@@ -18,7 +18,8 @@ use crate::reactor::Stream;
 use crate::replication::feeder::ToFeeder;
 use crate::replication::fetch::{FetchProgress, FetchRequest, fetch};
 use crate::replication::follower::{Fetch, ToFollower};
-use crate::replication::full_copy::{NO_CHECKPOINT, Shipping};
+use crate::replication::full_copy::{NO_CHECKPOINT, ShipError, Shipping};
+use crate::replication::timed::Halt;
 use crate::storage::checkpoint::{self, CheckpointMaker, CheckpointState, Decision};
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::Rocks;
@@ -59,7 +60,7 @@ pub enum CopyEvent {
     /// The checkpoint is gone.
     Removed,
     /// A sender has ended.
-    SenderEnded(Result<String, String>),
+    SenderEnded(Result<String, ShipError>),
     /// The copy was put in the place of the database, or not.
     Swapped(Exchanged, Option<ReplicationId>),
     /// It could not be looked at, or the database could not be closed.
@@ -197,7 +198,11 @@ impl Server {
                 self.copying.checkpoint.sender_ended(now);
                 match result {
                     Ok(what) => log::info!("a replica was sent {what}"),
-                    Err(text) => log::warn!("a replica could not be sent files: {text}"),
+                    // It has its reasons: a promotion, a restart.
+                    Err(ShipError::Link(Halt::Closed)) => {
+                        log::info!("a replica has closed its connection before it had all files");
+                    }
+                    Err(error) => log::warn!("a replica could not be sent files: {error}"),
                 }
             }
             CopyEvent::Swapped(exchanged, id) => self.swapped(exchanged, id),
@@ -252,12 +257,7 @@ impl Server {
     fn send_on_thread(
         &mut self,
         client: ClientKey,
-        send: impl FnOnce(
-            &Shipping,
-            std::net::TcpStream,
-        ) -> Result<String, crate::replication::full_copy::ShipError>
-        + Send
-        + 'static,
+        send: impl FnOnce(&Shipping, std::net::TcpStream) -> Result<String, ShipError> + Send + 'static,
     ) {
         let Some((stream, ..)) = self.detach(client) else {
             return;
@@ -272,7 +272,7 @@ impl Server {
         let sender = self.sender.clone();
         let thread = std::thread::Builder::new().name("file-sender".to_owned());
         let started = thread.spawn(move || {
-            let result = send(&shipping, stream).map_err(|error| error.to_string());
+            let result = send(&shipping, stream);
             sender.send(LoopEvent::Copy(CopyEvent::SenderEnded(result)));
         });
         if let Err(error) = started {
