@@ -4,6 +4,7 @@
 //! or write finds the socket dry. Tokens carry a generation, so an event for a closed connection finds nothing.
 
 mod connection;
+mod helper;
 mod listener;
 mod listeners;
 mod mailbox;
@@ -11,6 +12,7 @@ mod mailbox;
 pub mod simulated;
 
 pub use connection::{Connection, ReadOutcome, Stream, WriteOutcome};
+pub use helper::{HelperPoll, HelperWaker, Readiness};
 pub use listener::{Accepted, Listener};
 pub use listeners::Listeners;
 pub use mailbox::{LoopSender, Mailbox};

@@ -21,6 +21,16 @@ impl SimPoll {
         lock(&self.0).push(event);
     }
 
+    /// Makes a poll return at once, for no socket.
+    pub(super) fn wake(&self, waker: Token) {
+        self.raise(Event {
+            token: waker,
+            is_readable: false,
+            is_writable: false,
+            is_hung_up: false,
+        });
+    }
+
     /// Everything raised since; events of one socket are not merged, which no reader may rely on either.
     pub(super) fn take(&self) -> Vec<Event> {
         std::mem::take(&mut *lock(&self.0))
@@ -234,6 +244,32 @@ impl SimDoor {
         let mut state = lock(&self.0);
         state.is_closed = true;
         state.waiting.clear();
+    }
+}
+
+/// Someone on a node who has connected to another.
+pub struct Dialed {
+    /// `host:port`, as it was asked for.
+    pub addr: String,
+    pub wire: Wire,
+}
+
+/// Where a node's connections to others begin: the network takes them from here. Clones are the same one.
+#[derive(Clone, Default)]
+pub struct SimDialer(Arc<Mutex<Vec<Dialed>>>);
+
+impl SimDialer {
+    /// Connects. That nobody is there shows as a connection that breaks.
+    pub fn dial(&self, host: &str, port: u16) -> SimStream {
+        let (wire, stream) = Wire::new();
+        let addr = format!("{host}:{port}");
+        lock(&self.0).push(Dialed { addr, wire });
+        stream
+    }
+
+    /// Who has connected since.
+    pub fn take(&self) -> Vec<Dialed> {
+        std::mem::take(&mut *lock(&self.0))
     }
 }
 

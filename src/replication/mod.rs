@@ -54,6 +54,7 @@ pub mod progress;
 pub mod rate;
 pub mod requests;
 pub mod ring;
+pub mod runner;
 pub mod takeover;
 pub mod timed;
 pub mod wire;

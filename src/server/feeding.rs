@@ -88,6 +88,12 @@ impl Feeding {
         }
     }
 
+    /// The feeder, for who does its rounds.
+    #[cfg(test)]
+    pub(super) fn feeder(&mut self) -> Option<&mut Feeder> {
+        self.feeder.as_mut()
+    }
+
     /// Ends the feeder and its links. Waits for its threads.
     pub(super) fn stop(&mut self) {
         if let Some(feeder) = self.feeder.take() {
@@ -303,6 +309,7 @@ impl Server {
         };
         let sender = self.sender.clone();
         let feeder = Feeder::start(
+            &self.runner,
             wal,
             self.node.last_seq,
             self.node.config.repl_timeout_s,

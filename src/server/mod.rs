@@ -33,6 +33,7 @@ use std::collections::VecDeque;
 use crate::logging::Log;
 use crate::node::Node;
 use crate::reactor::{ConnToken, LoopSender, Mailbox, Reactor, Ready};
+use crate::replication::runner::Runner;
 use crate::storage::commit::{Committer, GroupId};
 use crate::storage::disk::DiskGauge;
 use crate::supervised::Supervisor;
@@ -49,6 +50,8 @@ pub struct Server {
     committer: Option<Committer>,
     /// Groups at the flusher and when they were handed over, while the latency monitor is on.
     queued_since: VecDeque<(GroupId, u64)>,
+    /// How the helpers of replication run.
+    runner: Runner,
     workers: Workers,
     /// Read keys that are not in memory.
     readers: Workers,

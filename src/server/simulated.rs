@@ -16,8 +16,9 @@ use crate::clock::SimClock;
 use crate::config::Config;
 use crate::logging::Log;
 use crate::node::Node;
-use crate::reactor::simulated::{SimDoor, SimMail, SimPoll};
+use crate::reactor::simulated::{SimDialer, SimDoor, SimMail, SimPoll};
 use crate::reactor::{Listener, LoopSender, Reactor};
+use crate::replication::runner::Runner;
 use crate::stats::process::Process;
 use crate::storage::rocks::Rocks;
 use crate::supervised::Supervisor;
@@ -29,6 +30,8 @@ pub struct SimServer {
     mail: SimMail,
     sender: LoopSender<LoopEvent>,
     writer: SteppedWriter,
+    /// Where its helpers connect.
+    dialer: SimDialer,
     /// Jobs that a worker has taken and not finished, in the order in which they were taken.
     jobs: Vec<Job>,
 }
@@ -60,11 +63,13 @@ impl SimServer {
         reactor.listeners().add(listener).map_err(cannot)?;
         let sender = mailbox.sender();
         let writer = durable.begin_stepped(&config, &sender)?;
+        let dialer = SimDialer::default();
         let server = Server::assemble(Parts {
             rocks,
             durable,
             reactor,
             mailbox,
+            runner: Runner::Stepped(dialer.clone()),
             workers: Workers::stepped(),
             readers: Workers::stepped(),
             supervisor: Supervisor::from_environment(config.supervised).map_err(cannot)?,
@@ -80,6 +85,7 @@ impl SimServer {
             mail,
             sender,
             writer,
+            dialer,
             jobs: Vec::new(),
         })
     }

@@ -14,6 +14,7 @@ use crate::limits::{COLD_READERS, READ_BYTES_PER_TURN_MAX};
 use crate::logging::Log;
 use crate::node::Node;
 use crate::reactor::{Mailbox, Reactor, Ready};
+use crate::replication::runner::Runner;
 use crate::replication::takeover::Takeover;
 use crate::stats::process::Process;
 use crate::storage::commit::WalSync;
@@ -56,6 +57,7 @@ pub(super) struct Parts {
     pub durable: Durable,
     pub reactor: Reactor,
     pub mailbox: Mailbox<LoopEvent>,
+    pub runner: Runner,
     pub workers: Workers,
     pub readers: Workers,
     pub supervisor: Supervisor,
@@ -129,6 +131,7 @@ impl Server {
             durable,
             reactor,
             mailbox,
+            runner: Runner::Threads,
             workers,
             readers,
             supervisor,
@@ -156,6 +159,7 @@ impl Server {
             durable,
             reactor,
             mailbox,
+            runner,
             workers,
             readers,
             supervisor,
@@ -184,6 +188,7 @@ impl Server {
             sender,
             committer: None,
             queued_since: Default::default(),
+            runner,
             workers,
             readers,
             cron: Cron::new(),
