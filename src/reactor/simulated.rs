@@ -3,8 +3,9 @@
 //! A [`Wire`] is one end of a connection. The reactor reads and writes it through a [`SimStream`] as it does a socket, edge-triggered
 //! readiness included; the test takes what was written and puts in what arrives, when and in what pieces it likes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -254,22 +255,45 @@ pub struct Dialed {
     pub wire: Wire,
 }
 
+#[derive(Default)]
+struct DialerState {
+    dialed: Vec<Dialed>,
+    /// Data directories of nodes, by address.
+    peers: BTreeMap<String, PathBuf>,
+}
+
 /// Where a node's connections to others begin: the network takes them from here. Clones are the same one.
 #[derive(Clone, Default)]
-pub struct SimDialer(Arc<Mutex<Vec<Dialed>>>);
+pub struct SimDialer(Arc<Mutex<DialerState>>);
 
 impl SimDialer {
-    /// Connects. That nobody is there shows as a connection that breaks.
-    pub fn dial(&self, host: &str, port: u16) -> SimStream {
-        let (wire, stream) = Wire::new();
+    /// A node is reached at this address, and keeps its data in that directory.
+    pub fn add_peer(&self, addr: &str, dir: &Path) {
+        lock(&self.0)
+            .peers
+            .insert(addr.to_owned(), dir.to_path_buf());
+    }
+
+    /// Where the node at this address keeps its data.
+    pub fn dir_of(&self, host: &str, port: u16) -> Option<PathBuf> {
+        lock(&self.0).peers.get(&format!("{host}:{port}")).cloned()
+    }
+
+    /// Connects. That nobody listens there shows as a connection that ends.
+    pub(crate) fn dial(&self, host: &str, port: u16) -> io::Result<SimStream> {
         let addr = format!("{host}:{port}");
-        lock(&self.0).push(Dialed { addr, wire });
-        stream
+        let mut state = lock(&self.0);
+        if !state.peers.contains_key(&addr) {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let (wire, stream) = Wire::new();
+        state.dialed.push(Dialed { addr, wire });
+        Ok(stream)
     }
 
     /// Who has connected since.
     pub fn take(&self) -> Vec<Dialed> {
-        std::mem::take(&mut *lock(&self.0))
+        std::mem::take(&mut lock(&self.0).dialed)
     }
 }
 

@@ -1,37 +1,28 @@
 //! The follower thread: the socket of this node's link to its primary around [`Link`], the stream's frames, and the
 //! acknowledgements.
 //!
-//! Batches are validated here, and go to the loop whole and in order; the loop applies them and says how far it is. What is on
+//! [`rounds`] is what it does. Batches are validated there, and go to the loop whole and in order; the loop applies them and says how far it is. What is on
 //! its way to the loop is bounded: above the bound the socket is not read.
 
+mod rounds;
+#[cfg(test)]
+mod stepped;
+
 use std::io;
-use std::net::{TcpStream as BlockingStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::mpsc::{self, Sender};
 
-use bytes::{Bytes, BytesMut};
-use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token, Waker};
+use bytes::Bytes;
 
-use super::acks::AckSchedule;
-use super::frames::{Frame, FrameReader};
-use super::handshake::{Action, Link, LinkSettings, LinkState, Position, Problem};
+use self::rounds::Rounds;
+use super::handshake::{LinkSettings, LinkState, Position, Problem};
 use super::history::Peer;
-use super::wire::{LineReader, Request};
-use crate::clock::{Clock, MonoMs, SystemClock};
-use crate::limits::RECEIVED_IN_FLIGHT_BYTES_MAX;
+use super::runner::{RoundClock, Runner};
+use crate::reactor::HelperWaker;
 use crate::storage::received::{BatchRules, ReceivedBatch};
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::seq::Seq;
-
-const WAKER: Token = Token(0);
-const SOCKET: Token = Token(1);
-const READ_BYTES: usize = 64 * 1024;
-/// Reads of the socket before the loop's messages are looked at again.
-const READS_PER_TURN_MAX: usize = 16;
 
 /// What the loop tells the follower.
 pub enum ToFollower {
@@ -43,7 +34,7 @@ pub enum ToFollower {
     Restart,
     /// The configuration has changed.
     Settings(LinkSettings),
-    /// End; [`FollowerEvent::Stopped`] is the last event.
+    /// End. A connection that is being made, a lookup and a full copy are given up.
     Stop,
 }
 
@@ -71,7 +62,8 @@ pub enum FollowerEvent {
     CopyFetched,
     /// Something is the matter that was not before.
     Problem(Problem),
-    /// The thread has ended.
+    /// The thread has ended. The loop, which need not wait for that, may say the same to itself: nothing of this following
+    /// counts from then on.
     Stopped,
 }
 
@@ -109,51 +101,64 @@ pub struct FollowerStart {
     pub fetch: Fetch,
 }
 
-/// The loop's end of the follower.
+/// The loop's end of the follower. Nobody waits for the thread: told to stop, it ends by itself.
 pub struct Follower {
     sender: Sender<ToFollower>,
-    waker: Arc<Waker>,
+    waker: HelperWaker,
     gauge: Arc<FollowerGauge>,
-    clock: SystemClock,
-    thread: Option<JoinHandle<()>>,
+    clock: RoundClock,
+    #[cfg(test)]
+    stepped: Option<Rounds>,
 }
 
 impl Follower {
     /// Starts the thread, which connects at once.
     pub fn start(
+        runner: &Runner,
         start: FollowerStart,
         notify: impl Fn(FollowerEvent) + Send + 'static,
     ) -> io::Result<Follower> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let poll = runner.poll()?;
+        let waker = poll.waker()?;
         let (sender, receiver) = mpsc::channel();
         let gauge = Arc::new(FollowerGauge::default());
-        let clock = SystemClock::new();
-        let link = Link::new(start.settings, MonoMs(0));
-        let shell = Shell {
+        let clock = runner.clock();
+        let rounds = Rounds::new(
+            start,
+            runner.clone(),
+            waker.clone(),
             poll,
             receiver,
-            gauge: Arc::clone(&gauge),
+            Arc::clone(&gauge),
             clock,
-            host: start.host,
-            port: start.port,
-            rules: start.rules,
-            fetch: start.fetch,
-            notify: Box::new(notify),
-            link,
-            shown: None,
-            connection: None,
-        };
-        let thread = std::thread::Builder::new()
-            .name("follower".to_owned())
-            .spawn(move || shell.run())?;
-        Ok(Follower {
+            Box::new(notify),
+        );
+        let mut follower = Follower {
             sender,
             waker,
             gauge,
             clock,
-            thread: Some(thread),
-        })
+            #[cfg(test)]
+            stepped: None,
+        };
+        follower.run(runner, rounds)?;
+        Ok(follower)
+    }
+
+    fn run(&mut self, runner: &Runner, rounds: Rounds) -> io::Result<()> {
+        match runner {
+            Runner::Threads => {
+                let thread = std::thread::Builder::new().name("follower".to_owned());
+                thread.spawn(move || rounds.run())?;
+            }
+            #[cfg(test)]
+            Runner::Stepped(_) => {
+                // The first round connects.
+                self.wake();
+                self.stepped = Some(rounds);
+            }
+        }
+        Ok(())
     }
 
     /// Tells the follower something.
@@ -180,17 +185,8 @@ impl Follower {
 
     /// Milliseconds since something last came from the primary.
     pub fn silence_ms(&self) -> u64 {
-        let now = self.clock.turn().now().0;
+        let now = self.clock.now().0;
         now.saturating_sub(self.gauge.heard_at_ms.load(Ordering::Acquire))
-    }
-
-    /// Waits for the thread, which was told to stop.
-    pub fn join(mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            log::error!("the follower panicked");
-        }
     }
 
     fn wake(&self) {
@@ -198,400 +194,4 @@ impl Follower {
             log::error!("the follower cannot be woken: {error}");
         }
     }
-}
-
-/// A connection to the primary.
-struct Connection {
-    stream: TcpStream,
-    arrived: BytesMut,
-    lines: LineReader,
-    out: Vec<u8>,
-    is_writable: bool,
-    is_readable: bool,
-    streaming: Option<Streaming>,
-}
-
-/// What a connection is while records flow.
-struct Streaming {
-    frames: FrameReader,
-    acks: AckSchedule,
-    /// Where the next record must begin.
-    next: Seq,
-}
-
-struct Shell {
-    poll: Poll,
-    receiver: Receiver<ToFollower>,
-    gauge: Arc<FollowerGauge>,
-    clock: SystemClock,
-    host: String,
-    port: u16,
-    rules: BatchRules,
-    fetch: Fetch,
-    notify: Box<dyn Fn(FollowerEvent) + Send>,
-    link: Link,
-    shown: Option<Shown>,
-    connection: Option<Connection>,
-}
-
-impl Shell {
-    fn run(mut self) {
-        let mut events = Events::with_capacity(16);
-        loop {
-            self.act();
-            let timeout = self.timeout();
-            match self.poll.poll(&mut events, Some(timeout)) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    log::error!("the follower cannot poll: {error}");
-                    break;
-                }
-            }
-            if let Some(connection) = &mut self.connection {
-                for event in events.iter().filter(|event| event.token() == SOCKET) {
-                    connection.is_writable |= event.is_writable();
-                    connection.is_readable |=
-                        event.is_readable() || event.is_read_closed() || event.is_error();
-                }
-            }
-            if !self.take_messages() {
-                break;
-            }
-            self.read();
-            self.acknowledge();
-            self.write();
-            let now = self.now();
-            self.link.tick(now);
-        }
-        self.connection = None;
-        (self.notify)(FollowerEvent::Stopped);
-    }
-
-    fn now(&self) -> MonoMs {
-        self.clock.turn().now()
-    }
-
-    fn timeout(&self) -> Duration {
-        let now = self.now();
-        let ack = self.connection.as_ref().and_then(|connection| {
-            let streaming = connection.streaming.as_ref()?;
-            Some(streaming.acks.next_deadline())
-        });
-        let deadline = [self.link.next_deadline(), ack].into_iter().flatten().min();
-        let has_more = self
-            .connection
-            .as_ref()
-            .is_some_and(|connection| connection.is_readable && !self.is_full());
-        match deadline {
-            _ if has_more => Duration::ZERO,
-            Some(deadline) => Duration::from_millis(deadline.since(now)),
-            None => Duration::from_secs(1),
-        }
-    }
-
-    /// Whether the loop has enough to do.
-    fn is_full(&self) -> bool {
-        self.gauge.in_flight_bytes.load(Ordering::Acquire) > RECEIVED_IN_FLIGHT_BYTES_MAX
-    }
-
-    /// False at the end.
-    fn take_messages(&mut self) -> bool {
-        while let Ok(message) = self.receiver.try_recv() {
-            let now = self.now();
-            match message {
-                ToFollower::Position(position) => self.link.position(position, now),
-                ToFollower::Copied(Ok(())) => self.link.copied(now),
-                ToFollower::Copied(Err(text)) => self.link.copy_failed(&text, now),
-                ToFollower::Restart => {
-                    self.gauge.in_flight_bytes.store(0, Ordering::Release);
-                    self.link
-                        .bad_stream("a write to this node's disk has failed", now);
-                }
-                ToFollower::Settings(settings) => self.link.set_settings(settings, now),
-                ToFollower::Stop => return false,
-            }
-        }
-        true
-    }
-
-    fn act(&mut self) {
-        while let Some(action) = self.link.poll_action() {
-            match action {
-                Action::Connect => self.connect(),
-                Action::Close => self.connection = None,
-                Action::Send(bytes) => {
-                    if let Some(connection) = &mut self.connection {
-                        connection.out.extend_from_slice(&bytes);
-                    }
-                    self.write();
-                }
-                Action::Path(path) => (self.notify)(FollowerEvent::Path(path)),
-                Action::AskPosition => (self.notify)(FollowerEvent::AskPosition),
-                Action::Stream { primary, next } => self.stream(primary, next),
-                Action::Copy { given_up } => self.copy(given_up),
-                Action::Report(problem) => (self.notify)(FollowerEvent::Problem(problem)),
-            }
-        }
-        let shown = Shown {
-            state: self.link.state(),
-            primary: self.link.primary(),
-        };
-        if self.shown != Some(shown) {
-            self.shown = Some(shown);
-            (self.notify)(FollowerEvent::State(shown));
-        }
-    }
-
-    fn connect(&mut self) {
-        let timeout = self
-            .link
-            .next_deadline()
-            .map_or(1000, |deadline| deadline.since(self.now()).max(1));
-        let result = connect(&self.host, self.port, Duration::from_millis(timeout)).and_then(
-            |mut stream| {
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                self.poll
-                    .registry()
-                    .register(&mut stream, SOCKET, interest)?;
-                Ok(stream)
-            },
-        );
-        let now = self.now();
-        match result {
-            Ok(stream) => {
-                self.connection = Some(Connection {
-                    stream,
-                    arrived: BytesMut::with_capacity(READ_BYTES),
-                    lines: LineReader::default(),
-                    out: Vec::new(),
-                    is_writable: true,
-                    is_readable: true,
-                    streaming: None,
-                });
-                self.link.connected(now);
-            }
-            Err(error) => self.link.lost(&error.to_string(), now),
-        }
-    }
-
-    fn stream(&mut self, primary: Peer, next: Seq) {
-        let now = self.now();
-        let applied = Seq::new(next.get() - 1);
-        self.gauge.applied.store(applied.get(), Ordering::Release);
-        if let Some(connection) = &mut self.connection {
-            connection.streaming = Some(Streaming {
-                frames: FrameReader::new(primary == Peer::Stillpoint),
-                acks: AckSchedule::new(primary, applied, now),
-                next,
-            });
-        }
-        self.parse();
-    }
-
-    fn copy(&mut self, given_up: Option<u64>) {
-        (self.notify)(FollowerEvent::CopyBegins { given_up });
-        self.shown = Some(Shown {
-            state: self.link.state(),
-            primary: self.link.primary(),
-        });
-        if let Some(shown) = self.shown {
-            (self.notify)(FollowerEvent::State(shown));
-        }
-        match (self.fetch)(&self.gauge.stops) {
-            // The loop answers when it has put the files in place.
-            Ok(()) => (self.notify)(FollowerEvent::CopyFetched),
-            Err(text) => {
-                let now = self.now();
-                self.link.copy_failed(&text, now);
-            }
-        }
-    }
-
-    fn read(&mut self) {
-        for _ in 0..READS_PER_TURN_MAX {
-            if self.is_full() {
-                return;
-            }
-            let Some(connection) = &mut self.connection else {
-                return;
-            };
-            if !connection.is_readable {
-                return;
-            }
-            let missing = connection.streaming.as_ref().map_or(0, |streaming| {
-                streaming.frames.missing(connection.arrived.len())
-            });
-            let room = READ_BYTES.max(missing.min(1 << 20));
-            let before = connection.arrived.len();
-            connection.arrived.resize(before + room, 0);
-            let result = io::Read::read(&mut connection.stream, &mut connection.arrived[before..]);
-            let bytes = *result.as_ref().unwrap_or(&0);
-            connection.arrived.truncate(before + bytes);
-            let now = self.clock.turn().now();
-            match result {
-                Ok(0) => {
-                    self.link.lost("the primary has closed the connection", now);
-                    return self.act();
-                }
-                Ok(bytes) => {
-                    connection.is_readable = bytes == room;
-                    self.gauge.heard_at_ms.store(now.0, Ordering::Release);
-                    self.link.heard(now);
-                    self.parse();
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    connection.is_readable = false;
-                    return;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.link.lost(&error.to_string(), now);
-                    return self.act();
-                }
-            }
-        }
-    }
-
-    /// Takes what has arrived apart: lines of the handshake, then frames.
-    fn parse(&mut self) {
-        loop {
-            let now = self.now();
-            let Some(connection) = &mut self.connection else {
-                return;
-            };
-            if let Some(streaming) = &mut connection.streaming {
-                match streaming.frames.take(&mut connection.arrived) {
-                    Ok(None) => return,
-                    Ok(Some(frame)) => self.frame(frame),
-                    Err(fault) => {
-                        self.link.bad_stream(&fault.to_string(), now);
-                        return self.act();
-                    }
-                }
-            } else {
-                match connection.lines.take(&mut connection.arrived) {
-                    Ok(None) => return,
-                    Ok(Some(line)) => {
-                        self.link.line(&line, now);
-                        self.act();
-                    }
-                    Err(_) => {
-                        self.link.lost("the primary's answer is too long", now);
-                        return self.act();
-                    }
-                }
-            }
-        }
-    }
-
-    fn frame(&mut self, frame: Frame) {
-        let now = self.now();
-        let streaming = self
-            .connection
-            .as_mut()
-            .and_then(|connection| connection.streaming.as_mut());
-        let Some(streaming) = streaming else {
-            return;
-        };
-        match frame {
-            Frame::Record(bytes) => match ReceivedBatch::validate(bytes, &self.rules) {
-                Ok(batch) if batch.starts_at(streaming.next) => {
-                    streaming.next = streaming.next.after_batch(batch.count());
-                    let bytes = batch.bytes().len() as u64;
-                    self.gauge
-                        .in_flight_bytes
-                        .fetch_add(bytes, Ordering::AcqRel);
-                    (self.notify)(FollowerEvent::Batch(batch));
-                }
-                Ok(batch) => {
-                    let text = format!(
-                        "a record begins at {}, and {} is the next one here",
-                        batch.first_seq(),
-                        streaming.next
-                    );
-                    self.link.bad_stream(&text, now);
-                    self.act();
-                }
-                Err(fault) => {
-                    self.link.bad_stream(&fault.to_string(), now);
-                    self.act();
-                }
-            },
-            Frame::GetAck => {
-                let received = Seq::new(streaming.next.get() - 1);
-                streaming.acks.asked(received);
-            }
-            Frame::Status { last, id } => (self.notify)(FollowerEvent::Status { last, id }),
-            Frame::Path(path) => {
-                self.link.path(&path, now);
-                (self.notify)(FollowerEvent::Path(path));
-                self.act();
-            }
-            Frame::Message { channel, payload } => {
-                (self.notify)(FollowerEvent::Message { channel, payload });
-            }
-            Frame::Ping | Frame::Unknown(_) => {}
-        }
-    }
-
-    fn acknowledge(&mut self) {
-        let now = self.now();
-        let applied = Seq::new(self.gauge.applied.load(Ordering::Acquire));
-        let Some(connection) = &mut self.connection else {
-            return;
-        };
-        let Some(streaming) = &mut connection.streaming else {
-            return;
-        };
-        streaming.acks.applied(applied);
-        if let Some(seq) = streaming.acks.take(now) {
-            if applied >= streaming.next {
-                return;
-            }
-            self.link.applied();
-            // One that the socket does not take is dropped: the next one says more.
-            if connection.out.is_empty() {
-                connection.out = Request::Ack { seq }.to_bytes();
-            }
-        }
-    }
-
-    fn write(&mut self) {
-        let Some(connection) = &mut self.connection else {
-            return;
-        };
-        while connection.is_writable && !connection.out.is_empty() {
-            match io::Write::write(&mut connection.stream, &connection.out) {
-                Ok(written) => {
-                    connection.out.drain(..written);
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    connection.is_writable = false;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    let now = self.clock.turn().now();
-                    self.link.lost(&error.to_string(), now);
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Connects, waiting at most `timeout` for each address that the name has.
-fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for addr in (host, port).to_socket_addrs()? {
-        match BlockingStream::connect_timeout(&addr, timeout) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_nonblocking(true)?;
-                return Ok(TcpStream::from_std(stream));
-            }
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
 }

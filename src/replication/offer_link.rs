@@ -1,15 +1,19 @@
 //! A connection of the old primary to the target of a failover: a thread that connects, authenticates, and then sends each request
 //! and reads its one line of answer. Not pure: the sockets around [`super::takeover::wire`].
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+mod rounds;
+#[cfg(test)]
+mod stepped;
 
-use super::takeover::wire::{ANSWER_BYTES_MAX, Address, Answer};
-use super::wire::Request;
-use crate::failover::machine::CONNECT_MS;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+
+use self::rounds::Rounds;
+use super::runner::Runner;
+use super::takeover::wire::{Address, Answer};
+use crate::reactor::HelperWaker;
 
 /// What the loop is told of a connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,10 +26,14 @@ pub enum OfferLinkEvent {
     Answered(Answer),
 }
 
-/// The loop's end of a connection. It closes when this goes.
+/// The loop's end of a connection. When this goes, the thread gives up whatever it is at and closes the connection; nobody
+/// waits for it.
 pub struct OfferLink {
-    requests: Option<Sender<Vec<u8>>>,
-    stream: Arc<Mutex<Option<TcpStream>>>,
+    requests: Sender<Vec<u8>>,
+    waker: HelperWaker,
+    stops: Arc<AtomicBool>,
+    #[cfg(test)]
+    stepped: Option<stepped::Stepped>,
 }
 
 /// What to connect with.
@@ -39,106 +47,69 @@ pub struct OfferLinkStart {
 impl OfferLink {
     /// Starts the thread; `notify` is called on it.
     pub fn start(
+        runner: &Runner,
         start: OfferLinkStart,
         notify: impl Fn(OfferLinkEvent) + Send + 'static,
     ) -> io::Result<OfferLink> {
+        let poll = runner.poll()?;
+        let waker = poll.waker()?;
         let (requests, received) = mpsc::channel();
-        let stream = Arc::new(Mutex::new(None));
-        let shared = Arc::clone(&stream);
-        let thread = std::thread::Builder::new().name("offer-link".to_owned());
-        thread.spawn(move || {
-            if let Err(error) = talk(&start, &received, &shared, &notify) {
-                notify(OfferLinkEvent::Ended(error.to_string()));
+        let stops = Arc::new(AtomicBool::new(false));
+        let notify = Box::new(notify);
+        let rounds = Rounds::new(
+            start,
+            runner.clone(),
+            waker.clone(),
+            poll,
+            received,
+            Arc::clone(&stops),
+            notify,
+        );
+        let mut link = OfferLink {
+            requests,
+            waker,
+            stops,
+            #[cfg(test)]
+            stepped: None,
+        };
+        link.run(runner, rounds)?;
+        Ok(link)
+    }
+
+    fn run(&mut self, runner: &Runner, rounds: Rounds) -> io::Result<()> {
+        match runner {
+            Runner::Threads => {
+                let thread = std::thread::Builder::new().name("offer-link".to_owned());
+                thread.spawn(move || rounds.run())?;
             }
-        })?;
-        Ok(OfferLink {
-            requests: Some(requests),
-            stream,
-        })
+            #[cfg(test)]
+            Runner::Stepped(_) => {
+                // The first round connects.
+                self.wake();
+                self.stepped = Some(stepped::Stepped::Begins(rounds));
+            }
+        }
+        Ok(())
     }
 
     /// Sends a request; its answer is an event.
     pub fn send(&self, request: Vec<u8>) {
-        if let Some(requests) = &self.requests {
-            // A thread that has ended has said so.
-            let _ = requests.send(request);
+        // A thread that has ended has said so.
+        if self.requests.send(request).is_ok() {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
+            log::error!("the connection to the target cannot be woken: {error}");
         }
     }
 }
 
 impl Drop for OfferLink {
     fn drop(&mut self) {
-        self.requests = None;
-        // Wakes the thread from a read.
-        if let Ok(stream) = self.stream.lock()
-            && let Some(stream) = &*stream
-        {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.stops.store(true, Ordering::Release);
+        self.wake();
     }
-}
-
-fn talk(
-    start: &OfferLinkStart,
-    requests: &Receiver<Vec<u8>>,
-    shared: &Mutex<Option<TcpStream>>,
-    notify: &impl Fn(OfferLinkEvent),
-) -> io::Result<()> {
-    let mut stream = connect(&start.target)?;
-    if let Ok(mut place) = shared.lock() {
-        *place = Some(stream.try_clone()?);
-    }
-    if !start.password.is_empty() {
-        let user = start.user.as_deref();
-        let password = &start.password;
-        let request = Request::Auth { user, password }.to_bytes();
-        stream.write_all(&request)?;
-        let answer = read_line(&mut stream)?;
-        if answer != b"+OK" {
-            let text = String::from_utf8_lossy(&answer).into_owned();
-            return Err(io::Error::other(format!("AUTH was answered: {text}")));
-        }
-    }
-    notify(OfferLinkEvent::Connected);
-    while let Ok(request) = requests.recv() {
-        stream.write_all(&request)?;
-        let line = read_line(&mut stream)?;
-        notify(OfferLinkEvent::Answered(Answer::parse(&line)));
-    }
-    Ok(())
-}
-
-fn connect(target: &Address) -> io::Result<TcpStream> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for addr in (target.host.as_str(), target.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&addr, Duration::from_millis(CONNECT_MS)) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
-}
-
-/// Reads one line, without its end. Byte by byte: a line is short, and nothing follows it.
-fn read_line(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    let mut byte = [0];
-    while line.len() < ANSWER_BYTES_MAX {
-        match stream.read(&mut byte) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) if byte == *b"\n" => {
-                if line.last() == Some(&b'\r') {
-                    line.pop();
-                }
-                return Ok(line);
-            }
-            Ok(_) => line.push(byte[0]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("the answer is too long"))
 }

@@ -13,6 +13,7 @@ use super::{LoopEvent, Server};
 use crate::clock::MonoMs;
 use crate::config::Config;
 use crate::reactor::LoopSender;
+use crate::storage::rocks::Rocks;
 use crate::storage::seq::Seq;
 
 /// Milliseconds between two writes of the state file while the log advances.
@@ -157,8 +158,18 @@ impl Durable {
         })
     }
 
-    /// The log was opened up to `recovered`, which is less than what was synced only where the settings accept that.
-    pub(super) fn accept_loss(&mut self, recovered: Seq) {
+    /// The database was opened. It holds less than what was synced only where the settings accept that, or a full copy has taken its
+    /// place.
+    pub(super) fn found(&mut self, rocks: &Rocks) {
+        if rocks.is_replaced() {
+            // The state file still speaks of the data from before the copy.
+            self.state.synced_seq = Some(rocks.last_seq());
+        } else {
+            self.accept_loss(rocks.last_seq());
+        }
+    }
+
+    fn accept_loss(&mut self, recovered: Seq) {
         if let Some(synced) = self.state.synced_seq.filter(|synced| *synced > recovered) {
             log::warn!(
                 "writes after sequence {recovered} are lost, up to {synced}; accept-wal-loss is set"

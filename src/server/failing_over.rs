@@ -1,7 +1,7 @@
 //! FAILOVER: does what the two machines of a planned switch say ([`crate::failover`] on the old primary, [`crate::replication::takeover`]
 //! on its target), and tells them what happens.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::{LoopEvent, Server};
 use crate::client::ClientKey;
@@ -29,13 +29,21 @@ enum Awaited {
 /// The loop's side of planned switches.
 #[derive(Default)]
 pub(super) struct FailingOver {
-    links: HashMap<LinkId, OfferLink>,
+    links: BTreeMap<LinkId, OfferLink>,
     /// Versions of the state file, and who waits for each.
     awaited: Vec<(u64, Awaited)>,
     /// The end of what was executed before the pause was reported.
     drained: Option<Seq>,
     /// The target's machine waits for this node to be a primary.
     promotes: bool,
+}
+
+#[cfg(test)]
+impl FailingOver {
+    /// Connections to targets, for who does their rounds.
+    pub(super) fn links(&mut self) -> std::collections::btree_map::IterMut<'_, LinkId, OfferLink> {
+        self.links.iter_mut()
+    }
 }
 
 impl Server {
@@ -185,7 +193,7 @@ impl Server {
         };
         let sender = self.sender.clone();
         let notify = move |event| sender.send(LoopEvent::OfferLink(link, event));
-        match OfferLink::start(start, notify) {
+        match OfferLink::start(&self.runner, start, notify) {
             Ok(started) => {
                 self.failing_over.links.insert(link, started);
             }

@@ -4,6 +4,7 @@
 //! [`SimServer::run_job`]. What they say to the loop is on its way until [`SimServer::deliver_message`], and the loop sees nothing before
 //! its next [`SimServer::turn`].
 
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,15 +13,18 @@ use super::engine_options::open_options;
 use super::start::{EXIT_START, EXIT_STORAGE, Parts, StartError, failure};
 use super::workers::{Job, Workers};
 use super::{LoopEvent, Server};
-use crate::clock::SimClock;
+use crate::clock::{Clock, SimClock};
 use crate::config::Config;
+use crate::failover::machine::action::LinkId;
 use crate::logging::Log;
 use crate::node::Node;
 use crate::reactor::simulated::{SimDialer, SimDoor, SimMail, SimPoll};
 use crate::reactor::{Listener, LoopSender, Reactor};
+use crate::replication::follower::Fetch;
 use crate::replication::runner::Runner;
 use crate::stats::process::Process;
 use crate::storage::rocks::Rocks;
+use crate::storage::rocks::simulated::disk_at;
 use crate::supervised::Supervisor;
 
 /// A simulated server process. Dropping it is a `kill -9`.
@@ -30,10 +34,31 @@ pub struct SimServer {
     mail: SimMail,
     sender: LoopSender<LoopEvent>,
     writer: SteppedWriter,
-    /// Where its helpers connect.
-    dialer: SimDialer,
+    clock: Rc<SimClock>,
     /// Jobs that a worker has taken and not finished, in the order in which they were taken.
     jobs: Vec<Job>,
+}
+
+/// A helper of replication.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Helper {
+    Feeder,
+    WalReader,
+    Follower,
+    OfferLink(LinkId),
+}
+
+/// Fetches full copies from the disk of the node at this address, at once.
+pub(super) fn fetcher(dialer: &SimDialer, dir: &Path, host: &str, port: u16) -> Fetch {
+    let from = dialer.dir_of(host, port);
+    let dir = dir.to_path_buf();
+    Box::new(move |_| {
+        let from = from.as_deref().and_then(disk_at);
+        match (disk_at(&dir), from) {
+            (Some(disk), Some(from)) => disk.fetch(&from),
+            _ => Err("there is no such node".to_owned()),
+        }
+    })
 }
 
 /// Jobs that workers have taken at a time.
@@ -47,13 +72,14 @@ impl SimServer {
         clock: Rc<SimClock>,
         seed: u64,
         door: &SimDoor,
+        dialer: &SimDialer,
         addr: &str,
     ) -> Result<SimServer, StartError> {
         let mut durable = Durable::load(&config)?;
         let mut options = open_options(&config);
         options.last_synced_seq = durable.state.synced_seq;
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
-        durable.accept_loss(rocks.last_seq());
+        durable.found(&rocks);
         let cannot = |error| failure(EXIT_START, error);
         let mut reactor = Reactor::new().map_err(cannot)?;
         let poll = reactor.simulate();
@@ -63,7 +89,6 @@ impl SimServer {
         reactor.listeners().add(listener).map_err(cannot)?;
         let sender = mailbox.sender();
         let writer = durable.begin_stepped(&config, &sender)?;
-        let dialer = SimDialer::default();
         let server = Server::assemble(Parts {
             rocks,
             durable,
@@ -74,7 +99,7 @@ impl SimServer {
             readers: Workers::stepped(),
             supervisor: Supervisor::from_environment(config.supervised).map_err(cannot)?,
             process: Process::default(),
-            clock: Box::new(clock),
+            clock: Box::new(Rc::clone(&clock)),
             seed,
             log: Log::of_a_test(),
             config,
@@ -85,7 +110,7 @@ impl SimServer {
             mail,
             sender,
             writer,
-            dialer,
+            clock,
             jobs: Vec::new(),
         })
     }
@@ -147,6 +172,56 @@ impl SimServer {
         }
     }
 
+    /// The helpers of replication that there are, and for how long each would sleep now.
+    pub fn helpers(&mut self) -> Vec<(Helper, Duration)> {
+        let now = self.clock.turn().now();
+        let mut found = Vec::new();
+        if let Some(feeder) = self.server.feeding.feeder() {
+            found.extend(feeder.sleep_time(now).map(|time| (Helper::Feeder, time)));
+            if feeder.has_reading() {
+                found.push((Helper::WalReader, Duration::ZERO));
+            }
+        }
+        if let Some(follower) = self.server.follower() {
+            let sleep = follower.sleep_time(now);
+            found.extend(sleep.map(|time| (Helper::Follower, time)));
+        }
+        for (link, offer) in self.server.failing_over.links() {
+            if offer.has_work() {
+                found.push((Helper::OfferLink(*link), Duration::ZERO));
+            }
+        }
+        found
+    }
+
+    /// A helper does a round, if it is still there.
+    pub fn step_helper(&mut self, helper: Helper) {
+        let now = self.clock.turn().now();
+        match helper {
+            Helper::Feeder => {
+                if let Some(feeder) = self.server.feeding.feeder() {
+                    feeder.step(now);
+                }
+            }
+            Helper::WalReader => {
+                if let Some(feeder) = self.server.feeding.feeder() {
+                    feeder.step_reading();
+                }
+            }
+            Helper::Follower => {
+                if let Some(follower) = self.server.follower() {
+                    follower.step(now);
+                }
+            }
+            Helper::OfferLink(number) => {
+                let mut links = self.server.failing_over.links();
+                if let Some((_, offer)) = links.find(|(link, _)| **link == number) {
+                    offer.step();
+                }
+            }
+        }
+    }
+
     /// Whether a version of the state waits to be written.
     pub fn has_state_to_write(&self) -> bool {
         self.writer.is_behind(self.server.durable.version())
@@ -170,6 +245,11 @@ impl SimServer {
     /// The node inside, to look at.
     pub fn node(&self) -> &Node {
         &self.server.node
+    }
+
+    /// The server inside, to do things to between two turns.
+    pub(super) fn server(&mut self) -> &mut Server {
+        &mut self.server
     }
 
     /// A signal arrives (SIGTERM and the like).

@@ -87,12 +87,7 @@ impl Server {
             log::warn!("accept-wal-loss is set: writes that the log has lost are not missed");
         }
         let rocks = Rocks::open(&options).map_err(|error| failure(EXIT_STORAGE, error))?;
-        if rocks.is_replaced() {
-            // The state file still speaks of the data from before a full copy.
-            durable.state.synced_seq = Some(rocks.last_seq());
-        } else {
-            durable.accept_loss(rocks.last_seq());
-        }
+        durable.found(&rocks);
         let reactor =
             Reactor::new().map_err(|error| failure(EXIT_START, format!("cannot poll: {error}")))?;
         let mailbox = reactor

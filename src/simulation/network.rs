@@ -41,7 +41,11 @@ pub struct Lane {
     pub has_ended: bool,
     /// Bytes that have arrived.
     pub arrived_bytes: u64,
-    /// Held back while the link is cut: what would arrive, in order; `None` is the end.
+    /// Nothing gets through this way for the moment, and nobody is told.
+    pub is_cut: bool,
+    /// The end has arrived.
+    pub is_over: bool,
+    /// Held back while it is cut: what would arrive, in order; `None` is the end.
     pub held: Vec<(Option<Vec<u8>>, u64)>,
 }
 
@@ -68,8 +72,6 @@ pub struct Link {
     pub near: End,
     pub far: End,
     pub delays: Delays,
-    /// Nothing gets through for the moment, and nobody is told.
-    pub is_cut: bool,
     /// It broke, or both ends are closed: nothing more happens on it.
     pub is_over: bool,
     pub to_far: Lane,

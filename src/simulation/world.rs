@@ -6,17 +6,17 @@
 mod links;
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::path::Path;
 use std::rc::Rc;
 
-use super::network::{End, Link, LinkId, NodeId, Way};
+use super::network::{Delays, End, Link, LinkId, NodeId, Way};
 use super::trace::Trace;
 use crate::clock::{Clock, SimClock, Turn};
 use crate::command::context::Rng;
 use crate::config::Config;
-use crate::reactor::simulated::SimDoor;
-use crate::server::simulated::SimServer;
+use crate::reactor::simulated::{SimDialer, SimDoor};
+use crate::server::simulated::{Helper, SimServer};
 use crate::storage::rocks::simulated::{Crash, Disk, Mounted};
 
 /// How slow things are in one run, in microseconds at most.
@@ -78,6 +78,13 @@ enum Event {
         node: NodeId,
         run: u64,
     },
+    /// A helper of replication does a round.
+    Helper {
+        node: NodeId,
+        run: u64,
+        helper: Helper,
+        plan: u64,
+    },
     Arrival {
         link: LinkId,
         way: Way,
@@ -117,6 +124,12 @@ pub struct SimNode {
     _mounted: Mounted,
     clock: Rc<SimClock>,
     door: SimDoor,
+    dialer: SimDialer,
+    /// When each helper wants to do its next round, and the number of that plan.
+    helpers: BTreeMap<Helper, (u64, u64)>,
+    helper_plans: u64,
+    /// The process is stopped until then, helpers and all.
+    frozen_until_us: u64,
     pub server: Option<SimServer>,
     /// Counts its processes.
     pub incarnation: u64,
@@ -140,6 +153,12 @@ pub struct World<'t> {
     pub weather: Weather,
     pub nodes: Vec<SimNode>,
     pub links: Vec<Link>,
+    /// Delays of links between nodes.
+    pub between: Delays,
+    /// Links on which something may still happen.
+    live: Vec<LinkId>,
+    /// Ways between nodes that nothing gets through.
+    cuts: BTreeSet<(NodeId, NodeId)>,
     pub trace: &'t mut Trace,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     next_event: u64,
@@ -153,6 +172,9 @@ impl<'t> World<'t> {
             rng,
             nodes: Vec::new(),
             links: Vec::new(),
+            between: Delays::NONE,
+            live: Vec::new(),
+            cuts: BTreeSet::new(),
             trace,
             events: BinaryHeap::new(),
             next_event: 0,
@@ -200,6 +222,10 @@ impl<'t> World<'t> {
                 unix_us: 1_700_000_000_000_000 + self.now_us,
             })),
             door: SimDoor::default(),
+            dialer: SimDialer::default(),
+            helpers: BTreeMap::new(),
+            helper_plans: 0,
+            frozen_until_us: 0,
             server: None,
             incarnation: 0,
             turns: 0,
@@ -216,7 +242,7 @@ impl<'t> World<'t> {
 
     /// The address of a node, as others name it.
     pub fn addr(&self, node: NodeId) -> String {
-        format!("10.0.0.{}:6379", node + 1)
+        format!("{}:6379", links::ip(node))
     }
 
     /// Starts a node's process. The error is what the shipped server would end with.
@@ -224,14 +250,21 @@ impl<'t> World<'t> {
         let addr = self.addr(node);
         let seed = self.rng.next_u64();
         self.set_clock(node);
+        let dialer = SimDialer::default();
+        for (number, peer) in self.nodes.iter().enumerate() {
+            dialer.add_peer(&self.addr(number), &peer.config.dir);
+        }
         let it = &mut self.nodes[node];
         assert!(it.server.is_none(), "started twice");
         it.door = SimDoor::default();
+        it.dialer = dialer;
+        it.helpers.clear();
         let server = SimServer::start(
             it.config.clone(),
             Rc::clone(&it.clock),
             seed,
             &it.door,
+            &it.dialer,
             &addr,
         );
         let server = server.map_err(|error| error.text)?;
@@ -261,7 +294,7 @@ impl<'t> World<'t> {
         it.planned = None;
         it.plan += 1;
         it.disk.crash(crash);
-        for link in 0..self.links.len() {
+        for link in self.live.clone() {
             let is_its = |end: &End| end.node() == Some(node);
             let it = &self.links[link];
             if it.is_over || !(is_its(&it.near) || is_its(&it.far)) {
@@ -280,6 +313,7 @@ impl<'t> World<'t> {
         self.note(format_args!("node {node} stands still for {us} us"));
         let it = &mut self.nodes[node];
         it.busy_until_us = it.busy_until_us.max(self.now_us + us);
+        it.frozen_until_us = it.busy_until_us;
         self.replan(node);
     }
 
@@ -334,6 +368,58 @@ impl<'t> World<'t> {
             let delay = self.delay(self.weather.message_us);
             self.put(self.now_us + delay, Event::Message { node, run });
         }
+        self.plan_helpers(node);
+    }
+
+    /// Plans the next round of each helper. One that is woken before its time does it earlier.
+    fn plan_helpers(&mut self, node: NodeId) {
+        let Some(server) = &mut self.nodes[node].server else {
+            return;
+        };
+        for (helper, sleep) in server.helpers() {
+            let wanted_us = self.now_us + sleep.as_micros() as u64;
+            let planned = self.nodes[node].helpers.get(&helper);
+            if planned.is_some_and(|(before_us, _)| *before_us <= wanted_us) {
+                continue;
+            }
+            let delay = 1 + self.delay(self.weather.message_us);
+            let it = &mut self.nodes[node];
+            it.helper_plans += 1;
+            let (plan, run) = (it.helper_plans, it.incarnation);
+            it.helpers.insert(helper, (wanted_us, plan));
+            let event = Event::Helper {
+                node,
+                run,
+                helper,
+                plan,
+            };
+            self.put(wanted_us + delay, event);
+        }
+    }
+
+    fn helper_round(&mut self, node: NodeId, run: u64, helper: Helper, plan: u64) {
+        let it = &self.nodes[node];
+        let is_current = it.helpers.get(&helper).is_some_and(|(_, its)| *its == plan);
+        if it.incarnation != run || !is_current {
+            return;
+        }
+        if it.frozen_until_us > self.now_us {
+            let at_us = it.frozen_until_us;
+            let event = Event::Helper {
+                node,
+                run,
+                helper,
+                plan,
+            };
+            return self.put(at_us, event);
+        }
+        self.nodes[node].helpers.remove(&helper);
+        if let Some(server) = self.process(node, run) {
+            server.step_helper(helper);
+            self.note(format_args!("node {node} {helper:?}"));
+            self.collect(node);
+            self.replan(node);
+        }
     }
 
     // ---- time ----
@@ -355,6 +441,12 @@ impl<'t> World<'t> {
                 sent_us,
             } => return self.arrive(link, way, bytes, sent_us),
             Event::Turn { node, plan } => return self.turn(node, plan),
+            Event::Helper {
+                node,
+                run,
+                helper,
+                plan,
+            } => self.helper_round(node, run, helper, plan),
             Event::Flusher { node, run } => {
                 if let Some(server) = self.process(node, run) {
                     let was_busy = server.step_flusher();
@@ -465,7 +557,7 @@ impl<'t> World<'t> {
         if it.is_over {
             return Occurrence::Nothing;
         }
-        if it.is_cut {
+        if it.lane(way).is_cut {
             it.lane(way).held.push((bytes, sent_us));
             return Occurrence::Nothing;
         }
@@ -491,7 +583,11 @@ impl<'t> World<'t> {
                 let node = *node;
                 match bytes {
                     Some(bytes) => wire.arrive(&bytes),
-                    None => wire.end(),
+                    None => {
+                        wire.end();
+                        it.lane(way).is_over = true;
+                        it.is_over = it.to_far.is_over && it.to_near.is_over;
+                    }
                 }
                 self.replan(node);
                 if matches!(self.links[link].sender(way), End::Outside) {

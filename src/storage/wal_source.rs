@@ -67,8 +67,7 @@ impl WalSource {
     pub fn oldest(&self) -> Result<Option<Seq>, WalSourceError> {
         #[cfg(test)]
         if let Some(disk) = super::rocks::simulated::disk_at(self.0.db_dir()) {
-            let first = disk.records_from(Seq::ZERO).into_iter().next();
-            return Ok(first.map(|record| Seq::new(record.first)));
+            return Ok(disk.oldest());
         }
         Ok(self
             .0
@@ -143,6 +142,12 @@ impl WalSource {
         id: ReplicationId,
         bytes_max: u64,
     ) -> Result<Option<Seq>, WalSourceError> {
+        #[cfg(test)]
+        if let Some(disk) = super::rocks::simulated::disk_at(self.0.db_dir()) {
+            let mut records = disk.newest_first().into_iter();
+            let last = records.find(|record| replication_id_of(&record.bytes) == Some(id));
+            return Ok(last.map(|record| Seq::new(record.last())));
+        }
         let mut bytes_left = bytes_max;
         let mut batch = Vec::new();
         for file in self.0.list()?.into_iter().rev() {
@@ -246,7 +251,11 @@ impl WalCursor {
     fn find_start(&mut self) -> Result<(), WalSourceError> {
         #[cfg(test)]
         if let Some(disk) = super::rocks::simulated::disk_at(self.files.db_dir()) {
-            let holding = disk.records_from(self.next).into_iter().next();
+            let oldest = disk.oldest();
+            if oldest.is_none_or(|oldest| oldest > self.next) {
+                return Err(WalSourceError::TooOld { oldest });
+            }
+            let holding = disk.record_at(self.next);
             return match holding.map(|record| (Seq::new(record.first), record.count)) {
                 Some((first, count)) if first < self.next => {
                     Err(WalSourceError::InsideRecord { first, count })
@@ -299,7 +308,7 @@ impl WalCursor {
     fn read(&mut self) -> Result<Option<(Seq, u32)>, WalSourceError> {
         #[cfg(test)]
         if let Some(disk) = super::rocks::simulated::disk_at(self.files.db_dir()) {
-            let record = disk.records_from(self.next).into_iter().next();
+            let record = disk.record_at(self.next);
             return Ok(record.map(|record| {
                 self.batch = record.bytes.to_vec();
                 (Seq::new(record.first), record.count)

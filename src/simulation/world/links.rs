@@ -1,8 +1,8 @@
 //! Opening links, and what is on its way on them.
 
-use super::super::network::{Delays, End, Link, LinkId, NodeId, Way};
+use super::super::network::{Delays, End, Lane, Link, LinkId, NodeId, Way};
 use super::{Event, World};
-use crate::reactor::simulated::{SimStream, Wire};
+use crate::reactor::simulated::{Dialed, SimStream, Wire};
 
 impl World<'_> {
     /// A connection from outside to a running node.
@@ -26,23 +26,96 @@ impl World<'_> {
     fn open_link(&mut self, near: End, node: NodeId, delays: Delays) -> LinkId {
         let (wire, stream) = Wire::new();
         let link = self.links.len();
-        let addr = format!("10.1.0.1:{}", 10_000 + link % 50_000);
+        let port = 10_000 + link % 50_000;
+        let addr = match near.node() {
+            Some(from) => format!("{}:{port}", ip(from)),
+            None => format!("10.1.0.1:{port}"),
+        };
         let it = &self.nodes[node];
         let is_up = it.server.is_some() && it.door.connect(stream, addr, link as i32).is_ok();
+        let ways = near.node().map(|from| ((from, node), (node, from)));
+        let is_cut = |way| self.cuts.contains(&way);
+        let lane = |is_cut| Lane {
+            is_cut,
+            ..Lane::default()
+        };
+        let (there, back) = ways.map_or((false, false), |(there, back)| {
+            (is_cut(there), is_cut(back))
+        });
         self.links.push(Link {
             near,
             far: End::Node { node, wire },
             delays,
-            is_cut: false,
             is_over: false,
-            to_far: Default::default(),
-            to_near: Default::default(),
+            to_far: lane(there),
+            to_near: lane(back),
         });
+        self.live.push(link);
         if !is_up {
             self.carry(link, Way::ToNear, None);
         }
         self.replan(node);
         link
+    }
+
+    /// Takes up what a node's helpers have connected to.
+    pub(super) fn dial(&mut self, node: NodeId) {
+        for Dialed { addr, wire } in self.nodes[node].dialer.take() {
+            let to = (0..self.nodes.len()).find(|&to| self.addr(to) == addr);
+            match to {
+                Some(to) => {
+                    let link = self.open_link(End::Node { node, wire }, to, self.between);
+                    self.note(format_args!(
+                        "node {node} connects to node {to}: link {link}"
+                    ));
+                }
+                None => wire.break_off(),
+            }
+        }
+    }
+
+    /// From now on nothing that `from` sends reaches `to`, on any link, or it does again.
+    pub fn set_way_cut(&mut self, from: NodeId, to: NodeId, is_cut: bool) {
+        if is_cut {
+            self.cuts.insert((from, to));
+        } else {
+            self.cuts.remove(&(from, to));
+        }
+        for link in self.live.clone() {
+            for way in [Way::ToFar, Way::ToNear] {
+                let it = &self.links[link];
+                if it.sender(way).node() == Some(from) && it.receiver(way).node() == Some(to) {
+                    self.set_lane_cut(link, way, is_cut);
+                }
+            }
+        }
+    }
+
+    /// Breaks every connection between two nodes.
+    pub fn break_links(&mut self, one: NodeId, other: NodeId) {
+        for link in self.live.clone() {
+            let it = &mut self.links[link];
+            let (
+                End::Node {
+                    node: near,
+                    wire: w1,
+                },
+                End::Node {
+                    node: far,
+                    wire: w2,
+                },
+            ) = (&it.near, &it.far)
+            else {
+                continue;
+            };
+            if (*near, *far) == (one, other) || (*near, *far) == (other, one) {
+                w1.break_off();
+                w2.break_off();
+                it.is_over = true;
+            }
+        }
+        self.replan(one);
+        self.replan(other);
     }
 
     /// The outside writes to a link of its own.
@@ -57,12 +130,16 @@ impl World<'_> {
 
     /// Holds everything on a link back, or lets it through again.
     pub fn set_cut(&mut self, link: LinkId, is_cut: bool) {
-        self.links[link].is_cut = is_cut;
         for way in [Way::ToFar, Way::ToNear] {
-            if !is_cut {
-                for (bytes, sent_us) in std::mem::take(&mut self.links[link].lane(way).held) {
-                    self.put_arrival(link, way, bytes, sent_us, 0);
-                }
+            self.set_lane_cut(link, way, is_cut);
+        }
+    }
+
+    fn set_lane_cut(&mut self, link: LinkId, way: Way, is_cut: bool) {
+        self.links[link].lane(way).is_cut = is_cut;
+        if !is_cut {
+            for (bytes, sent_us) in std::mem::take(&mut self.links[link].lane(way).held) {
+                self.put_arrival(link, way, bytes, sent_us, 0);
             }
         }
     }
@@ -121,10 +198,11 @@ impl World<'_> {
 
     /// Takes what a node has written or closed, and puts it on its way.
     pub(super) fn collect(&mut self, node: NodeId) {
-        for link in 0..self.links.len() {
-            if self.links[link].is_over {
-                continue;
-            }
+        self.dial(node);
+        let links = &self.links;
+        self.live.retain(|&link| !links[link].is_over);
+        for at in 0..self.live.len() {
+            let link = self.live[at];
             for way in [Way::ToFar, Way::ToNear] {
                 let (written, is_closed) = match self.links[link].sender(way) {
                     End::Node {
@@ -141,4 +219,9 @@ impl World<'_> {
             }
         }
     }
+}
+
+/// The address of a node.
+pub(super) fn ip(node: NodeId) -> String {
+    format!("10.0.0.{}", node + 1)
 }

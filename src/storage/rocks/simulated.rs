@@ -150,8 +150,10 @@ fn open_locked(disk: &Disk, options: &OpenOptions) -> Result<Rocks, OpenError> {
     }
     let image = disk.recovered();
     let recovered = image.seq();
+    let is_replaced = disk.state().is_replaced;
     if let Some(synced) = options.last_synced_seq
         && synced > recovered
+        && !is_replaced
         && !options.accept_wal_loss
     {
         return Err(OpenError::WalLoss { recovered, synced });
@@ -172,7 +174,7 @@ fn open_locked(disk: &Disk, options: &OpenOptions) -> Result<Rocks, OpenError> {
         scans: Arc::default(),
         lock: None,
         options: options.clone(),
-        is_replaced: false,
+        is_replaced,
     })))
 }
 

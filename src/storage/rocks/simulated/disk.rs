@@ -64,8 +64,16 @@ pub enum Crash {
 
 pub(super) struct DiskState {
     pub log: Vec<Logged>,
+    /// So many of its first records are in tables alone: they came with a full copy.
+    pub tables_only: usize,
     /// Records on stable storage.
     pub synced: usize,
+    /// A full copy that was fetched and is not in place.
+    pub copy: Option<Vec<Logged>>,
+    /// A copy was put in place, and the state file may speak of the data before.
+    pub is_replaced: bool,
+    /// Full copies that were put in place.
+    pub copies: usize,
     pub state_file: Option<Vec<u8>>,
     pub faults: Faults,
     pub free_bytes: u64,
@@ -98,7 +106,11 @@ impl Mounted {
     pub fn new(dir: &Path) -> Mounted {
         let disk = Disk(Arc::new(Mutex::new(DiskState {
             log: Vec::new(),
+            tables_only: 0,
             synced: 0,
+            copy: None,
+            is_replaced: false,
+            copies: 0,
             state_file: None,
             faults: Faults::default(),
             free_bytes: 1 << 40,
@@ -147,13 +159,69 @@ impl Disk {
         state.log.len() - state.synced
     }
 
-    /// The records from the one that holds `seq` on.
-    pub fn records_from(&self, seq: Seq) -> Vec<Logged> {
+    /// The record in the log that holds `seq`, or the first one behind it.
+    pub fn record_at(&self, seq: Seq) -> Option<Logged> {
         let state = self.state();
-        let behind = state
-            .log
-            .partition_point(|record| record.last() < seq.get());
-        state.log[behind..].to_vec()
+        let log = &state.log[state.tables_only..];
+        let behind = log.partition_point(|record| record.last() < seq.get());
+        log.get(behind).cloned()
+    }
+
+    /// The first update in the log.
+    pub fn oldest(&self) -> Option<Seq> {
+        let first = self.record_at(Seq::ZERO);
+        first.map(|record| Seq::new(record.first))
+    }
+
+    /// The records in the log, the newest first.
+    pub fn newest_first(&self) -> Vec<Logged> {
+        let state = self.state();
+        state.log[state.tables_only..]
+            .iter()
+            .rev()
+            .cloned()
+            .collect()
+    }
+
+    /// Fetches a full copy of another disk, on which a process has a database open.
+    pub fn fetch(&self, from: &Disk) -> Result<(), String> {
+        let from = from.state();
+        if !from.is_open {
+            return Err("nobody ships files there".to_owned());
+        }
+        let copy = from.log.clone();
+        drop(from);
+        self.state().copy = Some(copy);
+        Ok(())
+    }
+
+    /// Whether a fetched copy waits.
+    pub fn has_copy(&self) -> bool {
+        self.state().copy.is_some()
+    }
+
+    /// Puts the fetched copy in the place of the data, if there is one.
+    pub fn replace(&self) -> bool {
+        let mut state = self.state();
+        let Some(copy) = state.copy.take() else {
+            return false;
+        };
+        state.tables_only = copy.len();
+        state.synced = copy.len();
+        state.log = copy;
+        state.is_replaced = true;
+        state.copies += 1;
+        true
+    }
+
+    /// The state file speaks of the copy that was put in place.
+    pub fn finish_replacement(&self) {
+        self.state().is_replaced = false;
+    }
+
+    /// Full copies that were put in place.
+    pub fn copies(&self) -> usize {
+        self.state().copies
     }
 
     /// What a process that opens the database now would find.
