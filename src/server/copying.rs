@@ -1,8 +1,8 @@
 //! Full copies. As a primary: checkpoints are made, shipped and removed, each sender on a thread of its own. As a replica: a
 //! fetched copy takes the place of the database.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::feeding::last_record_id;
@@ -19,7 +19,7 @@ use crate::replication::feeder::ToFeeder;
 use crate::replication::fetch::{FetchProgress, FetchRequest, fetch};
 use crate::replication::follower::{Fetch, ToFollower};
 use crate::replication::full_copy::{NO_CHECKPOINT, ShipError, Shipping};
-use crate::replication::timed::Halt;
+use crate::replication::timed::{Halt, StopFlags};
 use crate::storage::checkpoint::{self, CheckpointMaker, CheckpointState, Decision};
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::Rocks;
@@ -33,6 +33,8 @@ const SENDERS_MAX: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Milliseconds for a connection to the primary to come about; Kvrocks's figure.
 const CONNECT_MS: u64 = 3100;
+/// Between two looks whether an earlier fetch has ended.
+const FETCH_LOOK: Duration = Duration::from_millis(20);
 
 /// The loop's side of full copies.
 pub(super) struct Copying {
@@ -48,6 +50,8 @@ pub(super) struct Copying {
     finish_after: Option<u64>,
     /// How far the fetch under way is.
     progress: Arc<FetchProgress>,
+    /// Held by whoever writes a copy: the thread of a follower that was given up may be at it still when the next one begins.
+    fetching: Arc<Mutex<()>>,
     follows: u64,
 }
 
@@ -77,6 +81,7 @@ impl Copying {
             swap_wanted: false,
             finish_after: None,
             progress: Arc::default(),
+            fetching: Arc::default(),
             follows: 0,
         }
     }
@@ -85,6 +90,11 @@ impl Copying {
     pub(super) fn copied_bytes(&self) -> (u64, u64) {
         let done = self.progress.bytes_done.load(Ordering::Relaxed);
         (done, self.progress.bytes_known.load(Ordering::Relaxed))
+    }
+
+    /// Waits for the end of a fetch, whose follower was told to stop.
+    pub(super) fn await_fetch(&self) {
+        let _ended = self.fetching.lock();
     }
 
     /// Ends every sender.
@@ -99,6 +109,24 @@ fn new_shipping(config: &crate::config::Config) -> Shipping {
         u64::from(config.max_replication_mb) << 20,
         u64::from(config.repl_timeout_s) * 1000,
     )
+}
+
+/// Waits until no other fetch is under way.
+fn alone<'a>(fetching: &'a Mutex<()>, stop: &StopFlags) -> Result<MutexGuard<'a, ()>, Halt> {
+    loop {
+        let guard = match fetching.try_lock() {
+            Ok(guard) => Some(guard),
+            // Nothing is kept under the lock that a panic could have spoilt.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        // In this order: whoever has told this fetch to stop may take the lock for its end.
+        stop.check()?;
+        match guard {
+            Some(guard) => return Ok(guard),
+            None => stop.pause(FETCH_LOOK)?,
+        }
+    }
 }
 
 impl Server {
@@ -318,7 +346,10 @@ impl Server {
             reserve_bytes: config.disk_reserve,
         };
         let progress = Arc::clone(&self.copying.progress);
+        let fetching = Arc::clone(&self.copying.fetching);
         Box::new(move |cancel| {
+            let stop = StopFlags::new([Arc::clone(cancel)]);
+            let _alone = alone(&fetching, &stop).map_err(|halt| halt.to_string())?;
             let fetched = fetch(&request, &progress, cancel).map_err(|error| error.to_string())?;
             log::info!(
                 "a full copy was fetched: {} files, {} bytes; {} files were there already",

@@ -22,6 +22,8 @@ mod signals;
 pub mod simulated;
 mod start;
 pub mod state_file;
+#[cfg(test)]
+mod testing;
 mod turn;
 mod workers;
 
