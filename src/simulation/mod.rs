@@ -2,7 +2,8 @@
 //!
 //! One thread, one virtual clock, and one seed from which every delay, fault and command follows: the same seed gives the same
 //! [`trace`]. [`world`] has the nodes, what their helper threads would do, and the time; [`network`] carries bytes between them and to
-//! the outside; [`one_node`] is a scenario with clients, an operator and crashes, and [`checks`] is what must hold in it.
+//! the outside; [`one_node`] is a scenario with clients, an operator and crashes, and [`checks`] is what must hold in it;
+//! [`two_or_three_nodes`] is one of nodes that replicate and switch.
 //!
 //! `STILLPOINT_SEEDS=n` says how many seeds a test runs, `STILLPOINT_SEED=n` runs that one alone and prints its trace.
 
@@ -15,6 +16,7 @@ pub mod operations;
 pub mod resp;
 pub mod seeds;
 pub mod trace;
+pub mod two_or_three_nodes;
 pub mod world;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::network::Delays;
 use super::one_node;
 use super::seeds::{run_all, try_seed};
 use super::trace::Trace;
+use super::two_or_three_nodes;
 use super::world::World;
 use crate::command::context::Rng;
 use crate::config::Config;
@@ -15,12 +16,24 @@ use crate::storage::rocks::simulated::Crash;
 /// Seeds of a run without `STILLPOINT_SEEDS`: some ten seconds, in either build.
 const SEEDS: u64 = if cfg!(debug_assertions) { 100 } else { 2000 };
 
+/// The same for several nodes.
+const NODES_SEEDS: u64 = if cfg!(debug_assertions) { 60 } else { 1000 };
+
 #[test]
 fn one_node_keeps_its_promises() {
     run_all(
         "simulation::tests::one_node_keeps_its_promises",
         SEEDS,
         one_node::run,
+    );
+}
+
+#[test]
+fn two_or_three_nodes_keep_their_promises() {
+    run_all(
+        "simulation::tests::two_or_three_nodes_keep_their_promises",
+        NODES_SEEDS,
+        two_or_three_nodes::run,
     );
 }
 

@@ -308,6 +308,14 @@ impl<'t> World<'t> {
         }
     }
 
+    /// A node's process is sent a signal.
+    pub fn signal(&mut self, node: NodeId, signal: i32) {
+        if let Some(server) = &self.nodes[node].server {
+            server.signal(signal);
+        }
+        self.replan(node);
+    }
+
     /// A node's process stands still for so long (SIGSTOP, a busy machine).
     pub fn freeze(&mut self, node: NodeId, us: u64) {
         self.note(format_args!("node {node} stands still for {us} us"));

@@ -26,6 +26,11 @@ impl Image {
         Seq::new(self.seq)
     }
 
+    /// Whether two databases are equal.
+    pub fn is_same(&self, other: &Image) -> bool {
+        self.seq == other.seq && self.families == other.families
+    }
+
     pub fn get(&self, cf: Cf, key: &[u8]) -> Option<Arc<[u8]>> {
         self.families[cf.index()].get(key).cloned()
     }

@@ -1,0 +1,91 @@
+//! What goes wrong: processes end, machines lose power or stand still, links break or let nothing through one way or both.
+
+use super::super::network::NodeId;
+use super::{FAULT, HEAL, RESTART, Scenario};
+use crate::storage::rocks::simulated::Crash;
+
+impl Scenario<'_> {
+    pub(super) fn do_harm(&mut self) {
+        if !self.is_active {
+            return;
+        }
+        let next_us = self.world.now_us + 10_000 + self.rng.below(800_000);
+        self.world.at(next_us, FAULT);
+        let count = self.world.nodes.len() as u64;
+        let node = self.rng.below(count) as usize;
+        let other = (node + 1 + self.rng.below(count - 1) as usize) % self.world.nodes.len();
+        match self.rng.below(12) {
+            0..=3 => self.crash(node),
+            4..=7 => {
+                let is_both = self.rng.below(2) == 0;
+                self.cut(node, other);
+                if is_both {
+                    self.cut(other, node);
+                }
+            }
+            8 | 9 => {
+                self.world
+                    .note(format_args!("links between {node} and {other} break"));
+                self.world.break_links(node, other);
+            }
+            _ => {
+                let us = self.rng.below(300_000);
+                self.world.freeze(node, us);
+            }
+        }
+    }
+
+    fn cut(&mut self, from: NodeId, to: NodeId) {
+        self.world
+            .note(format_args!("nothing gets from {from} to {to}"));
+        self.world.set_way_cut(from, to, true);
+        let us = match self.rng.below(4) {
+            0 => 3_000_000,
+            _ => self.rng.below(700_000),
+        };
+        let at_us = self.world.now_us + us;
+        let way = from * self.world.nodes.len() + to;
+        self.world.at(at_us, HEAL + way as u64);
+    }
+
+    pub(super) fn heal(&mut self, way: usize) {
+        let (from, to) = (way / self.world.nodes.len(), way % self.world.nodes.len());
+        self.world.note(format_args!("{from} reaches {to} again"));
+        self.world.set_way_cut(from, to, false);
+    }
+
+    fn crash(&mut self, node: NodeId) {
+        let is_needed = self.is_graceful && self.operator.needs(node);
+        if is_needed || self.world.nodes[node].server.is_none() {
+            return;
+        }
+        let crash = if self.has_power_cuts && self.rng.below(2) == 0 {
+            let unsynced = self.world.nodes[node].disk.unsynced_records();
+            Crash::Power {
+                unsynced_records_left: self.rng.below(unsynced as u64 + 1) as usize,
+            }
+        } else {
+            Crash::Process
+        };
+        self.world.crash(node, crash);
+        self.plan_restart(node);
+    }
+
+    fn plan_restart(&mut self, node: NodeId) {
+        let at_us = self.world.now_us + 1000 + self.rng.below(400_000);
+        self.world.at(at_us, RESTART + node as u64);
+    }
+
+    pub(super) fn exited(&mut self, node: NodeId, status: i32) {
+        assert_eq!(status, 0, "node {node} ends with {status}");
+        self.plan_restart(node);
+    }
+
+    pub(super) fn restart(&mut self, node: NodeId) {
+        if self.world.nodes[node].server.is_none()
+            && let Err(text) = self.world.start(node)
+        {
+            panic!("node {node} does not start again: {text}");
+        }
+    }
+}
