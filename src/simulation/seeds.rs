@@ -16,7 +16,10 @@ fn number_from(variable: &str) -> Option<u64> {
 
 /// Whether a seed holds; with its trace.
 pub fn try_seed(run: Run, seed: u64, keeps_text: bool) -> (Result<(), String>, Trace) {
-    let mut trace = Trace::new(keeps_text);
+    try_with(run, seed, Trace::new(keeps_text))
+}
+
+fn try_with(run: Run, seed: u64, mut trace: Trace) -> (Result<(), String>, Trace) {
     let result = catch_unwind(AssertUnwindSafe(|| run(seed, &mut trace)));
     let result = result.map_err(|payload| {
         let text = payload.downcast_ref::<String>().cloned();
@@ -38,19 +41,20 @@ pub fn run_all(test: &str, count: u64, run: Run) {
         None => 0..number_from("STILLPOINT_SEEDS").unwrap_or(count),
     };
     for seed in seeds {
-        let (result, trace) = try_seed(run, seed, one.is_some());
+        let mut trace = Trace::new(false);
+        trace.prints = one.is_some();
+        let (result, trace) = try_with(run, seed, trace);
         if one.is_some() {
-            for line in trace.lines() {
-                println!("{line}");
-            }
             println!("trace {:016x}", trace.hash());
         }
         let Err(text) = result else { continue };
-        // The same seed gives the same failure; this time with its story.
-        let (_, trace) = try_seed(run, seed, true);
-        let skipped = trace.lines().len().saturating_sub(LINES_SHOWN);
-        for line in &trace.lines()[skipped..] {
-            println!("{line}");
+        if one.is_none() {
+            // The same seed gives the same failure; this time with its story.
+            let (_, trace) = try_seed(run, seed, true);
+            let skipped = trace.lines().len().saturating_sub(LINES_SHOWN);
+            for line in &trace.lines()[skipped..] {
+                println!("{line}");
+            }
         }
         panic!(
             "seed {seed} fails: {text}\nagain: STILLPOINT_SEED={seed} cargo test --release --lib -- --exact {test} --nocapture"

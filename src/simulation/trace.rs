@@ -7,6 +7,8 @@ pub struct Trace {
     hash: u64,
     line: String,
     lines: Option<Vec<String>>,
+    /// Prints each line at once: of a run that never ends, too.
+    pub prints: bool,
 }
 
 impl Trace {
@@ -16,6 +18,7 @@ impl Trace {
             hash: 0xcbf2_9ce4_8422_2325,
             line: String::new(),
             lines: keeps_text.then(Vec::new),
+            prints: false,
         }
     }
 
@@ -26,6 +29,9 @@ impl Trace {
         let _ = write!(self.line, "{:>10} {what}", now_us);
         for byte in self.line.bytes().chain([b'\n']) {
             self.hash = (self.hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        if self.prints {
+            println!("{}", self.line);
         }
         if let Some(lines) = &mut self.lines {
             lines.push(self.line.clone());

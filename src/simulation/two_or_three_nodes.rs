@@ -28,6 +28,7 @@ const WRITER_PATIENCE: u64 = 100;
 const OPERATOR: u64 = 1000;
 const FAULT: u64 = 1001;
 const QUIET: u64 = 1002;
+const LOOK: u64 = 1003;
 const RESTART: u64 = 1100;
 const HEAL: u64 = 1200;
 const CALL: u64 = 1_000_000;
@@ -70,6 +71,7 @@ pub fn run(seed: u64, trace: &mut Trace) {
     };
     for node in 0..count {
         let mut config = Config {
+            port: 6379,
             repl_timeout_s,
             replicaof: (node > 0).then(|| first.clone()),
             wal_sync: match syncs_always {
@@ -156,6 +158,7 @@ impl Scenario<'_> {
             OPERATOR => self.operate(),
             FAULT => self.do_harm(),
             QUIET => self.is_active = false,
+            LOOK => self.look_again(),
             CALL.. => self.call_timed_out(tag - CALL),
             HEAL.. => self.heal((tag - HEAL) as usize),
             RESTART.. => self.restart((tag - RESTART) as usize),

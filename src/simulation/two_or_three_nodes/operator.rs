@@ -3,7 +3,7 @@
 
 use super::super::network::{Delays, LinkId, NodeId};
 use super::super::resp::{self, Value};
-use super::{CALL, OPERATOR, Scenario};
+use super::{CALL, LOOK, OPERATOR, Scenario};
 use crate::node::Role;
 
 /// How long he waits for an answer.
@@ -292,6 +292,15 @@ impl Scenario<'_> {
         }
     }
 
+    /// Looks once more whether both are level.
+    pub(super) fn look_again(&mut self) {
+        if let Some(switch) = self.operator.switch
+            && self.operator.call.is_none()
+        {
+            self.take_step(switch);
+        }
+    }
+
     /// The step's call is over.
     fn go_on(&mut self, switch: Switch, answer: Option<&Value>) {
         let is_ok = answer.is_some_and(|answer| answer.text() == Some("OK"));
@@ -306,10 +315,12 @@ impl Scenario<'_> {
                 let follows = self.followed(switch.to) == Some(self.world.addr(switch.from));
                 match role(answer) {
                     Some(("slave", at)) if at == offset && follows => next(Step::Promote),
-                    Some(("slave", _)) if switch.looks < LOOKS_MAX && follows => Switch {
-                        looks: switch.looks + 1,
-                        ..switch
-                    },
+                    Some(("slave", _)) if switch.looks < LOOKS_MAX && follows => {
+                        let looks = switch.looks + 1;
+                        self.operator.switch = Some(Switch { looks, ..switch });
+                        let at_us = self.world.now_us + 500 + self.rng.below(10_000);
+                        return self.world.at(at_us, LOOK);
+                    }
                     _ => next(Step::GiveUp),
                 }
             }
