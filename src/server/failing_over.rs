@@ -17,6 +17,8 @@ use crate::replication::feeder::ToFeeder;
 use crate::replication::offer_link::{OfferLink, OfferLinkEvent, OfferLinkStart};
 use crate::replication::takeover::{self, Asker};
 use crate::server::state_file::DurableRole;
+#[cfg(test)]
+use crate::simulation::mutation;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::seq::Seq;
 
@@ -83,12 +85,14 @@ impl Server {
             self.do_failover(actions);
         }
         let last = self.node.last_seq;
-        let is_drained = self.node.failover.has_paused()
-            && !self.node.view.has_uncommitted()
+        let is_idle = !self.node.view.has_uncommitted()
             && self
                 .committer
                 .as_ref()
                 .is_some_and(|committer| committer.is_idle());
+        #[cfg(test)]
+        let is_idle = is_idle || mutation::is_out(mutation::Part::Drain);
+        let is_drained = self.node.failover.has_paused() && is_idle;
         if is_drained && self.failing_over.drained != Some(last) {
             self.failing_over.drained = Some(last);
             let id = self.node.replication.history.current();

@@ -56,6 +56,21 @@ fn what_a_follower_said_before_a_promotion_is_applied() {
 }
 
 #[test]
+fn what_is_written_after_a_change_of_role_waits_for_its_own_commit() {
+    let mut bench = Bench::start("own-commit");
+    replica(&mut bench);
+    promote(&mut bench);
+    let view = &mut bench.server().node.view;
+    view.begin_command();
+    view.put(Cf::Default, b"key", b"value");
+    let group = view.close_group().expect("a group");
+    assert!(
+        group.id > view.committed_group(),
+        "a group that was not submitted counts as committed"
+    );
+}
+
+#[test]
 fn what_a_follower_says_after_the_change_of_role_does_not_count() {
     let mut bench = Bench::start("said-after");
     let number = replica(&mut bench);

@@ -20,6 +20,8 @@ use crate::replication::feeder::ToFeeder;
 use crate::replication::follower::{Follower, FollowerEvent, FollowerStart, ToFollower};
 use crate::replication::handshake::{LinkSettings, LinkState, Position};
 use crate::server::state_file::DurableRole;
+#[cfg(test)]
+use crate::simulation::mutation;
 use crate::storage::cf::Cf;
 use crate::storage::commit::GroupId;
 use crate::storage::received::{BatchRules, ReceivedBatch};
@@ -93,6 +95,8 @@ impl Server {
                 .committer
                 .as_ref()
                 .is_some_and(|committer| committer.is_idle());
+        #[cfg(test)]
+        let is_drained = is_drained || mutation::is_out(mutation::Part::Drain);
         if !is_drained {
             return;
         }

@@ -9,6 +9,12 @@ pub enum Part {
     PauseCheck,
     /// Replies wait for the commit that they depend on.
     ReplyGating,
+    /// A switch, or a change of role, waits for the commits under way.
+    Drain,
+    /// The role is in the state file before it counts, and an offer before it leaves.
+    DurableRole,
+    /// A token that was decided once stays so: a cancelled offer is not honoured.
+    TokenCheck,
 }
 
 thread_local! {

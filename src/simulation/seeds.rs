@@ -10,7 +10,8 @@ pub type Run = fn(seed: u64, trace: &mut Trace);
 /// Lines of the trace that are printed with a failure.
 const LINES_SHOWN: usize = 120;
 
-fn number_from(variable: &str) -> Option<u64> {
+/// A number in the environment.
+pub fn number_from(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use super::mutation::{Part, Without};
 use super::network::Delays;
 use super::one_node;
-use super::seeds::{run_all, try_seed};
+use super::seeds::{Run, number_from, run_all, try_seed};
 use super::trace::Trace;
 use super::two_or_three_nodes;
 use super::world::World;
@@ -74,26 +74,23 @@ fn the_seeds_meet_every_kind_of_harm() {
 }
 
 /// The first of these seeds that fails without a part of the server, and how.
-fn noticed(part: Part, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
+fn noticed(run: Run, part: Part, seeds: std::ops::Range<u64>) -> Option<(u64, String)> {
     let _without = Without::new(part);
-    seeds.into_iter().find_map(|seed| {
-        try_seed(one_node::run, seed, false)
-            .0
-            .err()
-            .map(|text| (seed, text))
-    })
+    seeds
+        .into_iter()
+        .find_map(|seed| try_seed(run, seed, false).0.err().map(|text| (seed, text)))
 }
 
 #[test]
 fn a_gate_that_ignores_the_pause_is_noticed() {
-    let (seed, text) = noticed(Part::PauseCheck, 0..10).expect("a seed that fails");
+    let (seed, text) = noticed(one_node::run, Part::PauseCheck, 0..10).expect("a seed that fails");
     println!("seed {seed}: {text}");
     assert!(text.contains("paused"), "{text}");
 }
 
 #[test]
 fn replies_that_do_not_wait_for_their_commit_are_noticed() {
-    let (seed, text) = noticed(Part::ReplyGating, 0..50).expect("a seed that fails");
+    let (seed, text) = noticed(one_node::run, Part::ReplyGating, 0..50).expect("a seed that fails");
     println!("seed {seed}: {text}");
 }
 
@@ -137,4 +134,25 @@ fn nodes_talk_over_links_that_are_cut_healed_and_lost() {
         Some(""),
         "the end"
     );
+}
+
+/// Says which seeds fail without each part, for whoever looks for one: `STILLPOINT_LOOK_FOR=<seeds>`.
+#[test]
+fn seeds_that_notice_what_is_taken_out() {
+    let Some(seeds) = number_from("STILLPOINT_LOOK_FOR") else {
+        return;
+    };
+    for part in [
+        Part::PauseCheck,
+        Part::Drain,
+        Part::DurableRole,
+        Part::TokenCheck,
+    ] {
+        for seed in 0..seeds {
+            if let Some((seed, text)) = noticed(two_or_three_nodes::run, part, seed..seed + 1) {
+                let text: String = text.chars().take(120).collect();
+                println!("{part:?}: seed {seed}: {text}");
+            }
+        }
+    }
 }

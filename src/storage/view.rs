@@ -503,7 +503,7 @@ impl View {
     }
 
     /// A group that holds nothing and is committed by whoever asked for it ([`View::committed`]): replies that depend on it leave
-    /// then, and not before. No later group may be committed in between.
+    /// then, and not before. No later group may be committed in between, and nothing be open when it is.
     pub fn barrier(&mut self) -> GroupId {
         self.skipped_ids += 1;
         GroupId(self.open_id.0 + self.skipped_ids)
@@ -521,6 +521,14 @@ impl View {
     /// Everything up to `group` is in the WAL.
     pub fn committed(&mut self, group: GroupId) {
         self.committed = self.committed.max(group);
+        if self.open_id <= group {
+            // A barrier: the open group comes behind it. With its old number its replies would not wait for its commit.
+            assert!(
+                !self.open.has_changes(),
+                "a barrier is committed over an open group"
+            );
+            self.open_id = GroupId(self.open_id.0 + 1 + std::mem::take(&mut self.skipped_ids));
+        }
         while self.handed.front().is_some_and(|(id, _)| *id <= group) {
             if let Some((_, mut record)) = self.handed.pop_front()
                 && self.spare.len() < 2

@@ -258,8 +258,18 @@ impl Scenario<'_> {
     // ---- by hand ----
 
     fn switch_by_hand(&mut self, from: NodeId, to: NodeId) {
-        let is_up = |node: NodeId| self.world.nodes[node].server.is_some();
-        if !is_up(from) || !is_up(to) {
+        // Nobody switches by hand while another switch is under way.
+        let is_quiet = |node: NodeId| {
+            let server = self.world.nodes[node].server.as_ref();
+            server.is_some_and(|server| {
+                let it = server.node();
+                !it.failover.is_active()
+                    && it.shutdown.is_none()
+                    && it.replication.change.is_none()
+                    && it.takeover.forbids_role_change().is_none()
+            })
+        };
+        if !is_quiet(from) || !is_quiet(to) {
             return;
         }
         self.take_step(Switch {

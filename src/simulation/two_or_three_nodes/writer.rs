@@ -149,7 +149,8 @@ impl Writer {
 
     /// So many of its bytes have reached the node, at `moment`.
     pub fn delivered(&mut self, bytes: u64, moment: Moment) {
-        for waiting in &mut self.waiting {
+        // What stands behind another command in a pipeline waits for that one, and others may overtake it.
+        for waiting in self.waiting.iter_mut().take(1) {
             if self.is_known && waiting.end <= bytes && waiting.asked.delivered.is_none() {
                 waiting.asked.delivered = Some(moment);
             }
