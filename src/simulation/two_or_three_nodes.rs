@@ -29,8 +29,11 @@ const OPERATOR: u64 = 1000;
 const FAULT: u64 = 1001;
 const QUIET: u64 = 1002;
 const LOOK: u64 = 1003;
+const ABORT: u64 = 1004;
 const RESTART: u64 = 1100;
 const HEAL: u64 = 1200;
+const STALL_ENDS: u64 = 1300;
+const LINK_HEALS: u64 = 10_000;
 const CALL: u64 = 1_000_000;
 
 struct Scenario<'t> {
@@ -55,7 +58,7 @@ pub fn run(seed: u64, trace: &mut Trace) {
     let mut rng = Rng::new(seed);
     let is_graceful = rng.below(5) > 1;
     let has_power_cuts = rng.below(3) == 0;
-    let syncs_always = has_power_cuts && (is_graceful || rng.below(2) == 0);
+    let syncs_always = (has_power_cuts && is_graceful) || rng.below(3) == 0;
     let hands_over = rng.below(3) == 0;
     let repl_timeout_s = [2, 5, 60][rng.below(3) as usize];
     let count = 2 + rng.below(2) as usize;
@@ -159,7 +162,10 @@ impl Scenario<'_> {
             FAULT => self.do_harm(),
             QUIET => self.is_active = false,
             LOOK => self.look_again(),
+            ABORT => self.abort(),
             CALL.. => self.call_timed_out(tag - CALL),
+            LINK_HEALS.. => self.world.set_cut((tag - LINK_HEALS) as usize, false),
+            STALL_ENDS.. => self.end_stall((tag - STALL_ENDS) as usize),
             HEAL.. => self.heal((tag - HEAL) as usize),
             RESTART.. => self.restart((tag - RESTART) as usize),
             WRITER_PATIENCE.. => self.lose_patience((tag - WRITER_PATIENCE) as usize),

@@ -1,7 +1,7 @@
 //! What goes wrong: processes end, machines lose power or stand still, links break or let nothing through one way or both.
 
 use super::super::network::NodeId;
-use super::{FAULT, HEAL, RESTART, Scenario};
+use super::{FAULT, HEAL, LINK_HEALS, RESTART, STALL_ENDS, Scenario};
 use crate::storage::rocks::simulated::Crash;
 
 impl Scenario<'_> {
@@ -14,8 +14,26 @@ impl Scenario<'_> {
         let count = self.world.nodes.len() as u64;
         let node = self.rng.below(count) as usize;
         let other = (node + 1 + self.rng.below(count - 1) as usize) % self.world.nodes.len();
-        match self.rng.below(12) {
+        match self.rng.below(16) {
             0..=3 => self.crash(node),
+            12 | 13 => {
+                self.world
+                    .note(format_args!("the disk of node {node} stalls"));
+                self.world.nodes[node]
+                    .disk
+                    .faults(|faults| faults.is_stalled = true);
+                let at_us = self.world.now_us + self.rng.below(100_000);
+                self.world.at(at_us, STALL_ENDS + node as u64);
+            }
+            14 | 15 => {
+                let links = self.world.links_between(node, other);
+                if let Some(&link) = links.last() {
+                    self.world.note(format_args!("link {link} is cut"));
+                    self.world.set_cut(link, true);
+                    let at_us = self.world.now_us + self.rng.below(2_500_000);
+                    self.world.at(at_us, LINK_HEALS + link as u64);
+                }
+            }
             4..=7 => {
                 let is_both = self.rng.below(2) == 0;
                 self.cut(node, other);
@@ -54,10 +72,21 @@ impl Scenario<'_> {
         self.world.set_way_cut(from, to, false);
     }
 
+    pub(super) fn end_stall(&mut self, node: NodeId) {
+        let disk = &self.world.nodes[node].disk;
+        disk.faults(|faults| faults.is_stalled = false);
+    }
+
     fn crash(&mut self, node: NodeId) {
-        let is_needed = self.is_graceful && self.operator.needs(node);
-        if is_needed || self.world.nodes[node].server.is_none() {
+        if self.world.nodes[node].server.is_none() {
             return;
+        }
+        if self.operator.needs(node) {
+            if self.is_graceful {
+                return;
+            }
+            // His switch by hand may leave two primaries now.
+            self.gives_word();
         }
         let crash = if self.has_power_cuts && self.rng.below(2) == 0 {
             let unsynced = self.world.nodes[node].disk.unsynced_records();

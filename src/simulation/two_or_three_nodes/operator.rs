@@ -3,7 +3,7 @@
 
 use super::super::network::{Delays, LinkId, NodeId};
 use super::super::resp::{self, Value};
-use super::{CALL, LOOK, OPERATOR, Scenario};
+use super::{ABORT, CALL, LOOK, OPERATOR, Scenario};
 use crate::node::Role;
 
 /// How long he waits for an answer.
@@ -181,7 +181,7 @@ impl Scenario<'_> {
         self.call(node, &["REPLICAOF", "NO", "ONE"]);
     }
 
-    fn gives_word(&mut self) {
+    pub(super) fn gives_word(&mut self) {
         if !self.word_given {
             self.world.note(format_args!("the operator gives his word"));
             self.word_given = true;
@@ -204,6 +204,10 @@ impl Scenario<'_> {
         let addr = self.world.addr(other);
         let (host, port) = addr.split_once(':').unwrap_or_default();
         let timeout = (1 + self.rng.below(800)).to_string();
+        if self.rng.below(3) == 0 {
+            let at_us = self.world.now_us + self.rng.below(self.world.between.most_us * 4 + 5000);
+            self.world.at(at_us, ABORT);
+        }
         match self.rng.below(6) {
             0 => self.call(primary, &["FAILOVER"]),
             1 => self.call(primary, &["FAILOVER", "TIMEOUT", &timeout]),
@@ -219,6 +223,18 @@ impl Scenario<'_> {
                 &["FAILOVER", "TO", host, port, "TIMEOUT", &timeout],
             ),
             _ => self.call(primary, &["FAILOVER", "TO", host, port]),
+        }
+    }
+
+    /// Gives up the switch that may be under way, on a connection of its own.
+    pub(super) fn abort(&mut self) {
+        let primaries = [Role::HandingOver, Role::Primary].map(|role| self.nodes_that_are(role));
+        let primary = primaries.iter().flatten().next().copied();
+        if let Some(primary) = primary
+            && self.operator.switch.is_none()
+            && self.is_active
+        {
+            self.call(primary, &["FAILOVER", "ABORT"]);
         }
     }
 
@@ -359,6 +375,11 @@ impl Scenario<'_> {
                 }
             }
         };
+        if after == switch {
+            // Once more, in a while.
+            let at_us = self.world.now_us + 5000;
+            return self.world.at(at_us, LOOK);
+        }
         self.take_step(after);
     }
 }

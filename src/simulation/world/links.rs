@@ -91,6 +91,15 @@ impl World<'_> {
         }
     }
 
+    /// Connections between two nodes, oldest first.
+    pub fn links_between(&self, one: NodeId, other: NodeId) -> Vec<LinkId> {
+        let is_theirs = |link: &LinkId| {
+            let ends = (self.links[*link].near.node(), self.links[*link].far.node());
+            ends == (Some(one), Some(other)) || ends == (Some(other), Some(one))
+        };
+        self.live.iter().copied().filter(is_theirs).collect()
+    }
+
     /// Breaks every connection between two nodes.
     pub fn break_links(&mut self, one: NodeId, other: NodeId) {
         for link in self.live.clone() {
