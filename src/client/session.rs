@@ -51,7 +51,7 @@ pub enum Flag {
     Sentinel = 1 << 9,
     /// The peer has closed its sending side; there may be bytes left to read.
     HungUp = 1 << 10,
-    /// It is on the list of those with output that waits for a commit.
+    /// Its output waits for a commit, or has done so and waits to be sent.
     GateListed = 1 << 11,
 }
 
