@@ -21,6 +21,7 @@ mod signals;
 #[cfg(test)]
 pub mod simulated;
 mod start;
+pub mod state_copies;
 pub mod state_file;
 mod turn;
 mod workers;
