@@ -5,7 +5,7 @@ use super::spec::{Class, Flags, KeySpec};
 use super::table::Command;
 use crate::client::waiting::Reason;
 use crate::client::{Client, Flag};
-use crate::error::{READONLY, ReplyError};
+use crate::error::{READONLY, RESTORING, ReplyError};
 use crate::node::{Node, Role};
 use crate::resp::{Args, Proto};
 use crate::text::crc::slot;
@@ -195,7 +195,8 @@ fn loading(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
         .as_ref()
         .is_some_and(|followed| followed.is_swapping);
     if is_swapping && !candidate.command.spec.flags.has(Flags::LOADING) {
-        Verdict::Reject(LOADING)
+        let is_link = candidate.command.spec.name == "psync";
+        Verdict::Reject(if is_link { RESTORING } else { LOADING })
     } else {
         Verdict::Pass
     }

@@ -8,6 +8,8 @@ mod cron;
 mod durable;
 mod engine_options;
 mod events;
+#[cfg(test)]
+mod exchange_tests;
 mod failing_over;
 mod feeding;
 mod input;
