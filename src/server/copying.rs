@@ -401,11 +401,15 @@ impl Server {
             return;
         };
         self.feeding.tell(ToFeeder::Close(None));
-        self.feeding.stop();
+        // It reads the log, which goes with the database; waiting for its threads is the worker's business.
+        let feeder = self.feeding.take_feeder();
         self.copying.shipping.stop();
         let retired = committer.retire();
         let synced_before = self.durable.state.synced_seq;
         self.workers.give(Job::new(move |sender| {
+            if let Some(feeder) = feeder {
+                feeder.stop();
+            }
             retired.join();
             let refused = |rocks: Rocks, why: String| {
                 LoopEvent::Copy(CopyEvent::SwapRefused(Box::new(rocks), why))

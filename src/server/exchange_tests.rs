@@ -1,10 +1,16 @@
 //! What comes in while the database is taken away, and what was found out about it before.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::feeding::Judged;
 use super::testing::Bench;
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
+use crate::replication::feeder::{Feeder, WalPieces};
 use crate::replication::history::Evidence;
+use crate::replication::progress::ReplicaId;
+use crate::replication::ring::Committed;
 use crate::storage::rocks::Rocks;
 use crate::storage::seq::Seq;
 
@@ -86,4 +92,43 @@ fn who_asks_for_files_while_there_is_no_database_is_served_when_there_is_one() {
     bench.sim.deliver_message();
     bench.sim.turn();
     assert_eq!(bench.sim.job_count(), 1);
+}
+
+/// A log whose reader says when its thread has ended.
+struct Log(Arc<AtomicBool>);
+
+impl WalPieces for Log {
+    fn read(&mut self, _: ReplicaId, _: Seq, _: Seq) -> Result<Vec<Committed>, String> {
+        Ok(Vec::new())
+    }
+
+    fn forget(&mut self, _: ReplicaId) {}
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+#[test]
+fn the_loop_does_not_wait_for_the_feeder_whose_database_goes() {
+    let mut bench = Bench::start("feeder-stops");
+    bench.step();
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let log = Log(Arc::clone(&has_ended));
+    let feeder = Feeder::start(log, Seq::ZERO, 60, |_| {}).expect("threads");
+    bench.server().feeding.set_feeder(feeder);
+    bench.server().want_swap();
+    bench.sim.turn();
+    // It is the worker that ends it, and waits.
+    assert!(!has_ended.load(Ordering::Acquire));
+    while bench.sim.job_count() > 0 {
+        bench.sim.run_job(0);
+    }
+    assert!(has_ended.load(Ordering::Acquire));
+    // There is no copy: the database from before goes on.
+    bench.until("the database is back", |server| {
+        server.node.view.database().is_ok()
+    });
 }

@@ -97,11 +97,16 @@ impl Feeding {
         }
     }
 
-    /// Ends the feeder and its links. Waits for its threads.
-    pub(super) fn stop(&mut self) {
-        if let Some(feeder) = self.feeder.take() {
-            feeder.stop();
-        }
+    /// Gives the feeder away, to be stopped where its threads may be waited for.
+    pub(super) fn take_feeder(&mut self) -> Option<Feeder> {
+        self.unfed.clear();
+        self.feeder.take()
+    }
+
+    /// Has a feeder, whatever it reads.
+    #[cfg(test)]
+    pub(super) fn set_feeder(&mut self, feeder: Feeder) {
+        self.feeder = Some(feeder);
     }
 }
 
