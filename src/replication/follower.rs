@@ -37,8 +37,8 @@ const READS_PER_TURN_MAX: usize = 16;
 pub enum ToFollower {
     /// Where this node stands, in answer to [`FollowerEvent::AskPosition`].
     Position(Position),
-    /// The copy that was fetched is this node's database now, or why it is not.
-    Copied(Result<(), String>),
+    /// The copy that was fetched is this node's database now, with these rules for batches, or why it is not.
+    Copied(Result<BatchRules, String>),
     /// What was given to the loop and is not committed is lost: begin anew.
     Restart,
     /// The configuration has changed.
@@ -294,7 +294,10 @@ impl Shell {
             let now = self.now();
             match message {
                 ToFollower::Position(position) => self.link.position(position, now),
-                ToFollower::Copied(Ok(())) => self.link.copied(now),
+                ToFollower::Copied(Ok(rules)) => {
+                    self.rules = rules;
+                    self.link.copied(now);
+                }
                 ToFollower::Copied(Err(text)) => self.link.copy_failed(&text, now),
                 ToFollower::Restart => {
                     self.gauge.in_flight_bytes.store(0, Ordering::Release);

@@ -450,7 +450,7 @@ impl Server {
                 self.durable.state.synced_seq = Some(last);
                 self.node.synced_seq = Some(last);
                 self.copying.finish_after = Some(self.store_durable());
-                self.tell_follower(ToFollower::Copied(Ok(())));
+                self.tell_follower(ToFollower::Copied(Ok(self.batch_rules())));
             }
             Exchanged::Old { rocks, why } => {
                 self.take_database_back(rocks);

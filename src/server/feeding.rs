@@ -360,7 +360,7 @@ impl Server {
         let progress = &mut self.node.replication.progress;
         let mut is_news = false;
         for (id, (gauge, seen)) in &mut self.feeding.gauges {
-            progress.sent(*id, gauge.sent(), gauge.queued_bytes(), now);
+            progress.sent(*id, gauge.sent(), gauge.queued_bytes());
             let stage = if gauge.is_online() {
                 Stage::Online
             } else {
