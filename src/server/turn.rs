@@ -144,7 +144,7 @@ impl Server {
             LoopEvent::Feeder(event) => self.feeder_event(event),
             LoopEvent::Copy(event) => self.copy_event(event),
             LoopEvent::OfferLink(link, event) => self.offer_link_event(link, event),
-            LoopEvent::Follower(event) => self.follower_event(event),
+            LoopEvent::Follower(number, event) => self.follower_event(number, event),
             LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
         }
