@@ -28,8 +28,8 @@ use crate::storage::seq::Seq;
 pub enum ToFollower {
     /// Where this node stands, in answer to [`FollowerEvent::AskPosition`].
     Position(Position),
-    /// The copy that was fetched is this node's database now, or why it is not.
-    Copied(Result<(), String>),
+    /// The copy that was fetched is this node's database now, with these rules for batches, or why it is not.
+    Copied(Result<BatchRules, String>),
     /// What was given to the loop and is not committed is lost: begin anew.
     Restart,
     /// The configuration has changed.

@@ -173,8 +173,16 @@ impl Server {
         }
     }
 
+    /// Those who have asked for files while they could not be served.
+    pub(super) fn serve_who_asked_meanwhile(&mut self) {
+        if !self.copying.waiting.is_empty() {
+            self.look_for_oldest();
+        }
+    }
+
     fn look_for_oldest(&mut self) {
         let Ok(rocks) = self.node.view.database().cloned() else {
+            // Looked for when it is open again.
             return;
         };
         self.workers.give(Job::new(move |sender| {
@@ -184,8 +192,8 @@ impl Server {
                     log::error!("the log cannot be read: {error}");
                     None
                 });
-            drop(rocks);
             sender.send(LoopEvent::Copy(CopyEvent::Oldest(oldest)));
+            drop(rocks);
         }));
     }
 
@@ -218,9 +226,7 @@ impl Server {
             }
             CopyEvent::Removed => {
                 self.copying.checkpoint.removed();
-                if !self.copying.waiting.is_empty() {
-                    self.look_for_oldest();
-                }
+                self.serve_who_asked_meanwhile();
             }
             CopyEvent::SenderEnded(result) => {
                 self.copying.checkpoint.sender_ended(now);
@@ -274,8 +280,9 @@ impl Server {
                 };
                 self.workers.give(Job::new(move |sender| {
                     let made = maker.create(&rocks).map_err(|error| error.to_string());
-                    drop(rocks);
                     sender.send(LoopEvent::Copy(CopyEvent::Made(maker, made)));
+                    // Behind the message: the database is not exchanged before this, nor the loop told so.
+                    drop(rocks);
                 }));
             }
         }
@@ -394,17 +401,19 @@ impl Server {
             return;
         }
         self.copying.swap_wanted = false;
-        let (Some(committer), Some(rocks)) =
-            (self.committer.take(), self.node.view.take_database())
-        else {
+        let Some((committer, rocks)) = self.take_database() else {
             return;
         };
         self.feeding.tell(ToFeeder::Close(None));
-        self.feeding.stop();
+        // It reads the log, which goes with the database; waiting for its threads is the worker's business.
+        let feeder = self.feeding.take_feeder();
         self.copying.shipping.stop();
         let retired = committer.retire();
         let synced_before = self.durable.state.synced_seq;
         self.workers.give(Job::new(move |sender| {
+            if let Some(feeder) = feeder {
+                feeder.stop();
+            }
             retired.join();
             let refused = |rocks: Rocks, why: String| {
                 LoopEvent::Copy(CopyEvent::SwapRefused(Box::new(rocks), why))
@@ -445,7 +454,7 @@ impl Server {
                 self.durable.state.synced_seq = Some(last);
                 self.node.synced_seq = Some(last);
                 self.copying.finish_after = Some(self.store_durable());
-                self.tell_follower(ToFollower::Copied(Ok(())));
+                self.tell_follower(ToFollower::Copied(Ok(self.batch_rules())));
             }
             Exchanged::Old { rocks, why } => {
                 self.take_database_back(rocks);
@@ -468,8 +477,7 @@ impl Server {
         if let Some(followed) = &mut self.node.replication.followed {
             followed.is_swapping = false;
         }
-        self.node.view.set_database(rocks.clone());
-        self.committer = Some(self.start_committer(rocks));
+        self.give_database(rocks);
         self.node.waiting.release(Reason::Stalled);
     }
 

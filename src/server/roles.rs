@@ -26,6 +26,7 @@ use crate::storage::cf::Cf;
 use crate::storage::commit::GroupId;
 use crate::storage::received::{BatchRules, ReceivedBatch};
 use crate::storage::replication_id::ReplicationId;
+use crate::storage::rocks::Rocks;
 
 #[cfg(test)]
 #[path = "role_tests.rs"]
@@ -161,7 +162,7 @@ impl Server {
             Goal::Replica { host, port } => self.start_follower(host, port),
         }
         self.node.view.committed(change.barrier);
-        self.list_gated();
+        self.node.gated.committed(self.node.view.committed_group());
         self.note_promoted();
     }
 
@@ -202,17 +203,12 @@ impl Server {
         self.feeding.tell(ToFeeder::SetHistory(
             self.node.replication.history.current(),
         ));
-        let families = self
-            .node
-            .view
-            .database()
-            .map_or(Cf::COUNT as u32, |_| Cf::COUNT as u32);
         let fetch = self.fetcher(&host, port);
         let start = FollowerStart {
             host,
             port,
             settings: self.link_settings(),
-            rules: BatchRules::new(self.node.codec, families),
+            rules: self.batch_rules(),
             fetch,
         };
         let sender = self.sender.clone();
@@ -223,6 +219,13 @@ impl Server {
             Ok(follower) => self.following.follower = Some(follower),
             Err(error) => log::error!("no thread for following the primary: {error}"),
         }
+    }
+
+    /// What a batch must be like for this node's database to take it.
+    pub(super) fn batch_rules(&self) -> BatchRules {
+        let database = self.node.view.database();
+        let families = database.map_or(Cf::COUNT as u32, Rocks::families_count);
+        BatchRules::new(self.node.codec, families)
     }
 
     pub(super) fn link_settings(&self) -> LinkSettings {

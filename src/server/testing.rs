@@ -6,7 +6,7 @@ use super::Server;
 use super::simulated::SimServer;
 use crate::clock::{SimClock, Turn};
 use crate::config::Config;
-use crate::reactor::simulated::{SimDialer, SimDoor};
+use crate::reactor::simulated::{SimDialer, SimDoor, Wire};
 use crate::storage::rocks::simulated::Mounted;
 
 /// Turns until a condition must have come about.
@@ -16,6 +16,7 @@ const TURNS_MAX: usize = 1000;
 pub(super) struct Bench {
     pub(super) sim: SimServer,
     pub(super) clock: Rc<SimClock>,
+    door: SimDoor,
     _mounted: Mounted,
 }
 
@@ -44,6 +45,7 @@ impl Bench {
         Bench {
             sim: sim.map_err(|error| error.text).expect("it starts"),
             clock,
+            door,
             _mounted: mounted,
         }
     }
@@ -51,6 +53,26 @@ impl Bench {
     /// The server, to do things to between two turns.
     pub(super) fn server(&mut self) -> &mut Server {
         self.sim.server()
+    }
+
+    /// Connects a client.
+    pub(super) fn connect(&mut self) -> Wire {
+        let (wire, stream) = Wire::new();
+        let addr = "10.0.0.2:50000".to_owned();
+        self.door.connect(stream, addr, 100).expect("it listens");
+        wire
+    }
+
+    /// Steps until the server has answered.
+    pub(super) fn answer(&mut self, wire: &Wire) -> String {
+        for _ in 0..TURNS_MAX {
+            let bytes = wire.take_written();
+            if !bytes.is_empty() {
+                return String::from_utf8_lossy(&bytes).into_owned();
+            }
+            self.step();
+        }
+        panic!("no answer comes");
     }
 
     /// The helpers do everything that waits for them, the loop hears of it, and a millisecond passes.

@@ -187,7 +187,10 @@ impl Rounds {
             let now = self.now();
             match message {
                 ToFollower::Position(position) => self.link.position(position, now),
-                ToFollower::Copied(Ok(())) => self.link.copied(now),
+                ToFollower::Copied(Ok(rules)) => {
+                    self.rules = rules;
+                    self.link.copied(now);
+                }
                 ToFollower::Copied(Err(text)) => self.link.copy_failed(&text, now),
                 ToFollower::Restart => {
                     self.gauge.in_flight_bytes.store(0, Ordering::Release);
