@@ -5,7 +5,8 @@
 //! the outside; [`one_node`] is a scenario with clients, an operator and crashes, and [`checks`] is what must hold in it;
 //! [`two_or_three_nodes`] is one of nodes that replicate and switch.
 //!
-//! `STILLPOINT_SEEDS=n` says how many seeds a test runs, `STILLPOINT_SEED=n` runs that one alone and prints its trace.
+//! `STILLPOINT_SEEDS=n` says how many seeds a test runs, `STILLPOINT_SEED=n` runs that one alone and prints its trace,
+//! and `STILLPOINT_WITHOUT=name` takes a part of the server out ([`mutation`]).
 
 pub mod checks;
 pub mod client;

@@ -17,6 +17,17 @@ pub enum Part {
     TokenCheck,
 }
 
+impl Part {
+    /// The parts by the names that the environment knows them by.
+    pub const ALL: [(&str, Part); 5] = [
+        ("pause-check", Part::PauseCheck),
+        ("reply-gating", Part::ReplyGating),
+        ("drain", Part::Drain),
+        ("durable-role", Part::DurableRole),
+        ("token-check", Part::TokenCheck),
+    ];
+}
+
 thread_local! {
     static TAKEN_OUT: Cell<Option<Part>> = const { Cell::new(None) };
 }

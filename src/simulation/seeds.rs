@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::mutation::{Part, Without};
 use super::trace::Trace;
 
 /// One seed's run: fills the trace, panics where something does not hold.
@@ -10,8 +11,7 @@ pub type Run = fn(seed: u64, trace: &mut Trace);
 /// Lines of the trace that are printed with a failure.
 const LINES_SHOWN: usize = 120;
 
-/// A number in the environment.
-pub fn number_from(variable: &str) -> Option<u64> {
+fn number_from(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
@@ -37,6 +37,14 @@ fn try_with(run: Run, seed: u64, mut trace: Trace) -> (Result<(), String>, Trace
 /// Runs `test` (its whole name) under seeds 0 to `count - 1`, or under what the environment says. Panics at the first seed that fails.
 pub fn run_all(test: &str, count: u64, run: Run) {
     let one = number_from("STILLPOINT_SEED");
+    let _without = std::env::var("STILLPOINT_WITHOUT").ok().map(|name| {
+        let part = Part::ALL.iter().find(|(its, _)| *its == name);
+        let names = Part::ALL.map(|(its, _)| its);
+        Without::new(
+            part.unwrap_or_else(|| panic!("'{name}' is none of {names:?}"))
+                .1,
+        )
+    });
     let seeds = match one {
         Some(seed) => seed..seed + 1,
         None => 0..number_from("STILLPOINT_SEEDS").unwrap_or(count),

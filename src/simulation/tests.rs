@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use super::mutation::{Part, Without};
 use super::network::Delays;
 use super::one_node;
-use super::seeds::{Run, number_from, run_all, try_seed};
+use super::seeds::{Run, run_all, try_seed};
 use super::trace::Trace;
 use super::two_or_three_nodes;
 use super::world::World;
@@ -134,25 +134,4 @@ fn nodes_talk_over_links_that_are_cut_healed_and_lost() {
         Some(""),
         "the end"
     );
-}
-
-/// Says which seeds fail without each part, for whoever looks for one: `STILLPOINT_LOOK_FOR=<seeds>`.
-#[test]
-fn seeds_that_notice_what_is_taken_out() {
-    let Some(seeds) = number_from("STILLPOINT_LOOK_FOR") else {
-        return;
-    };
-    for part in [
-        Part::PauseCheck,
-        Part::Drain,
-        Part::DurableRole,
-        Part::TokenCheck,
-    ] {
-        for seed in 0..seeds {
-            if let Some((seed, text)) = noticed(two_or_three_nodes::run, part, seed..seed + 1) {
-                let text: String = text.chars().take(120).collect();
-                println!("{part:?}: seed {seed}: {text}");
-            }
-        }
-    }
 }
