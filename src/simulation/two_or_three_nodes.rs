@@ -30,6 +30,7 @@ const FAULT: u64 = 1001;
 const QUIET: u64 = 1002;
 const LOOK: u64 = 1003;
 const ABORT: u64 = 1004;
+const STRIKE: u64 = 1005;
 const RESTART: u64 = 1100;
 const HEAL: u64 = 1200;
 const STALL_ENDS: u64 = 1300;
@@ -163,6 +164,7 @@ impl Scenario<'_> {
             QUIET => self.is_active = false,
             LOOK => self.look_again(),
             ABORT => self.abort(),
+            STRIKE => self.strike(),
             CALL.. => self.call_timed_out(tag - CALL),
             LINK_HEALS.. => self.world.set_cut((tag - LINK_HEALS) as usize, false),
             STALL_ENDS.. => self.end_stall((tag - STALL_ENDS) as usize),

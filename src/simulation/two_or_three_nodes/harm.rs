@@ -1,7 +1,8 @@
 //! What goes wrong: processes end, machines lose power or stand still, links break or let nothing through one way or both.
 
 use super::super::network::NodeId;
-use super::{FAULT, HEAL, LINK_HEALS, RESTART, STALL_ENDS, Scenario};
+use super::{FAULT, HEAL, LINK_HEALS, RESTART, STALL_ENDS, STRIKE, Scenario};
+use crate::node::Role;
 use crate::storage::rocks::simulated::Crash;
 
 impl Scenario<'_> {
@@ -75,6 +76,34 @@ impl Scenario<'_> {
     pub(super) fn end_stall(&mut self, node: NodeId) {
         let disk = &self.world.nodes[node].disk;
         disk.faults(|faults| faults.is_stalled = false);
+    }
+
+    /// Breaks the connection over which an offer has just left, for the node that made it; the offer comes late.
+    pub(super) fn strike(&mut self) {
+        if !self.is_active {
+            return;
+        }
+        let Some(&node) = self.nodes_that_are(Role::HandingOver).first() else {
+            // Until the switch has come so far, or is over.
+            if !self.operator.is_idle() {
+                let at_us = self.world.now_us + 100 + self.rng.below(300);
+                self.world.at(at_us, STRIKE);
+            }
+            return;
+        };
+        let others = (0..self.world.nodes.len()).filter(|&other| other != node);
+        let links: Vec<_> = others
+            .flat_map(|other| self.world.links_between(node, other))
+            .filter(|&link| self.world.links[link].near.node() == Some(node))
+            .collect();
+        if let Some(&link) = links.iter().max() {
+            self.world
+                .note(format_args!("link {link} breaks for node {node}"));
+            self.world.set_cut(link, true);
+            self.world.break_near(link);
+            let at_us = self.world.now_us + self.rng.below(100_000);
+            self.world.at(at_us, LINK_HEALS + link as u64);
+        }
     }
 
     fn crash(&mut self, node: NodeId) {

@@ -3,7 +3,7 @@
 
 use super::super::network::{Delays, LinkId, NodeId};
 use super::super::resp::{self, Value};
-use super::{ABORT, CALL, LOOK, OPERATOR, Scenario};
+use super::{ABORT, CALL, LOOK, OPERATOR, STRIKE, Scenario};
 use crate::node::Role;
 
 /// How long he waits for an answer.
@@ -204,6 +204,9 @@ impl Scenario<'_> {
         let addr = self.world.addr(other);
         let (host, port) = addr.split_once(':').unwrap_or_default();
         let timeout = (1 + self.rng.below(800)).to_string();
+        if self.rng.below(3) == 0 {
+            self.world.at(0, STRIKE);
+        }
         if self.rng.below(3) == 0 {
             let at_us = self.world.now_us + self.rng.below(self.world.between.most_us * 4 + 5000);
             self.world.at(at_us, ABORT);

@@ -100,6 +100,16 @@ impl World<'_> {
         self.live.iter().copied().filter(is_theirs).collect()
     }
 
+    /// Who opened a link finds it broken; what he has sent is on its way all the same.
+    pub fn break_near(&mut self, link: LinkId) {
+        let End::Node { node, wire } = &self.links[link].near else {
+            return;
+        };
+        wire.break_off();
+        let node = *node;
+        self.replan(node);
+    }
+
     /// Breaks every connection between two nodes.
     pub fn break_links(&mut self, one: NodeId, other: NodeId) {
         for link in self.live.clone() {
