@@ -44,6 +44,11 @@ fn the_same_seed_gives_the_same_trace() {
         assert_eq!(hash(seed), hash(seed), "seed {seed}");
     }
     assert_ne!(hash(0), hash(1));
+    let hash = |seed| try_seed(two_or_three_nodes::run, seed, false).1.hash();
+    for seed in 0..3 {
+        assert_eq!(hash(seed), hash(seed), "seed {seed} of several nodes");
+    }
+    assert_ne!(hash(0), hash(1));
 }
 
 #[test]
@@ -134,4 +139,63 @@ fn nodes_talk_over_links_that_are_cut_healed_and_lost() {
         Some(""),
         "the end"
     );
+}
+
+#[test]
+fn the_seeds_of_several_nodes_meet_every_kind_of_harm() {
+    let mut met = String::new();
+    for seed in 0..25 {
+        let (_, trace) = try_seed(two_or_three_nodes::run, seed, true);
+        met.push_str(&trace.lines().join("\n"));
+    }
+    for what in [
+        "crashes: Process",
+        "crashes: Power",
+        "exits with 0",
+        "stands still",
+        "stalls",
+        "nothing gets from",
+        "is cut",
+        "break",
+        "gives his word",
+        "OfferLink",
+        "WalReader",
+        "[\"FAILOVER\", \"ABORT\"]",
+        "\"FORCE\"",
+        "SIGTERM",
+        "[\"SLAVEOF\", \"NO\", \"ONE\"]",
+        "has taken over",
+    ] {
+        assert!(met.contains(what), "no seed meets '{what}'");
+    }
+}
+
+/// Asserts that this seed of several nodes fails without the part, for a reason that holds one of `words`, and not with it.
+fn assert_noticed(part: Part, seed: u64, words: &[&str]) {
+    let (_, text) = noticed(two_or_three_nodes::run, part, seed..seed + 1)
+        .unwrap_or_else(|| panic!("seed {seed} does not notice that {part:?} is out"));
+    println!("seed {seed} without {part:?}: {text}");
+    assert!(words.iter().any(|word| text.contains(word)), "{text}");
+    let (with, _) = try_seed(two_or_three_nodes::run, seed, false);
+    assert_eq!(with, Ok(()), "seed {seed} with {part:?}");
+}
+
+#[test]
+fn seed_4_notices_a_switch_without_the_gate() {
+    assert_noticed(Part::PauseCheck, 4, &["another record"]);
+}
+
+#[test]
+fn seed_6_notices_a_switch_without_the_drain() {
+    assert_noticed(Part::Drain, 6, &["a primary hands over at"]);
+}
+
+#[test]
+fn seed_0_notices_a_role_that_is_not_durable() {
+    assert_noticed(Part::DurableRole, 0, &["accept writes at the same time"]);
+}
+
+#[test]
+fn seed_1_notices_a_cancelled_offer_that_is_honoured() {
+    assert_noticed(Part::TokenCheck, 1, &["accept writes at the same time"]);
 }

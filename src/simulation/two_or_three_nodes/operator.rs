@@ -332,7 +332,9 @@ impl Scenario<'_> {
 
     /// The step's call is over.
     fn go_on(&mut self, switch: Switch, answer: Option<&Value>) {
-        let is_ok = answer.is_some_and(|answer| answer.text() == Some("OK"));
+        // Or "OK Already connected to specified master".
+        let text = answer.and_then(Value::text);
+        let is_ok = text.is_some_and(|text| text.starts_with("OK"));
         let next = |step| Switch { step, ..switch };
         let after = match switch.step {
             Step::Pause if is_ok => next(Step::LookAtPrimary),
