@@ -122,7 +122,6 @@ impl Follower {
         let waker = poll.waker()?;
         let (sender, receiver) = mpsc::channel();
         let gauge = Arc::new(FollowerGauge::default());
-        let clock = runner.clock();
         let rounds = Rounds::new(
             start,
             runner.clone(),
@@ -130,14 +129,13 @@ impl Follower {
             poll,
             receiver,
             Arc::clone(&gauge),
-            clock,
             Box::new(notify),
         );
         let mut follower = Follower {
             sender,
             waker,
             gauge,
-            clock,
+            clock: rounds.clock(),
             #[cfg(test)]
             stepped: None,
         };

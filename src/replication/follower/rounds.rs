@@ -79,9 +79,9 @@ impl Rounds {
         poll: HelperPoll,
         receiver: Receiver<ToFollower>,
         gauge: Arc<FollowerGauge>,
-        clock: RoundClock,
         notify: Box<dyn Fn(FollowerEvent) + Send>,
     ) -> Rounds {
+        let clock = runner.clock();
         let link = Link::new(start.settings, clock.now());
         Rounds {
             runner,
@@ -101,6 +101,11 @@ impl Rounds {
             connection: None,
             connections: 0,
         }
+    }
+
+    /// Its clock.
+    pub fn clock(&self) -> RoundClock {
+        self.clock
     }
 
     /// The thread: sleeps and does rounds until it is told to stop.
