@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use super::start::{EXIT_START, EXIT_STORAGE, StartError, failure};
 use super::state_copies::StateFile;
-use super::state_file::DurableState;
+use super::state_file::{DurableRole, DurableState};
 use super::{LoopEvent, Server};
 use crate::clock::MonoMs;
-use crate::config::Config;
+use crate::config::{Config, PrimaryAddress};
 use crate::reactor::LoopSender;
 use crate::storage::rocks::Rocks;
 use crate::storage::seq::Seq;
@@ -151,6 +151,17 @@ impl SteppedWriter {
     }
 }
 
+/// What a node is that has no state yet.
+fn configured_role(config: &Config) -> DurableRole {
+    match &config.replicaof {
+        Some(PrimaryAddress { host, port }) => DurableRole::Replica {
+            host: host.clone(),
+            port: *port,
+        },
+        None => DurableRole::Primary,
+    }
+}
+
 impl Durable {
     /// [`Durable::begin`] without a thread.
     #[cfg(test)]
@@ -192,7 +203,12 @@ impl Durable {
     pub(super) fn load(config: &Config) -> Result<Durable, StartError> {
         let (file, state) = open(config)?;
         let was_there = state.is_some();
-        let state = state.unwrap_or_default();
+        // The first version that is written says it already: a node that is killed before it has taken up its role must not come back
+        // as a primary.
+        let state = state.unwrap_or_else(|| DurableState {
+            role: configured_role(config),
+            ..DurableState::default()
+        });
         if state.synced_seq.is_some() && !state.clean_stop {
             log::info!("the last run did not stop in order; its log is checked and replayed");
         }

@@ -57,11 +57,11 @@ impl Server {
         let remembered = self.durable.state.role.clone();
         match (remembered, configured) {
             (DurableRole::Replica { host, port }, _) => {
-                log::info!("this node is a replica of {host}:{port}, as its state file says");
-                self.node.change_role(Goal::Replica { host, port });
-            }
-            (DurableRole::Primary, Some(primary)) if !self.durable.was_there => {
-                let PrimaryAddress { host, port } = primary;
+                let source = match self.durable.was_there {
+                    true => "state file",
+                    false => "configuration",
+                };
+                log::info!("this node is a replica of {host}:{port}, as its {source} says");
                 self.node.change_role(Goal::Replica { host, port });
             }
             (DurableRole::Primary, Some(PrimaryAddress { host, port })) => {

@@ -170,6 +170,15 @@ fn the_seeds_of_several_nodes_meet_every_kind_of_harm() {
     }
 }
 
+#[test]
+fn seeds_that_have_found_something_hold() {
+    // A replica by its configuration that was killed before its first role was written came back as a primary.
+    for seed in [576, 653, 713] {
+        let (result, _) = try_seed(two_or_three_nodes::run, seed, false);
+        assert_eq!(result, Ok(()), "seed {seed}");
+    }
+}
+
 /// Asserts that this seed of several nodes fails without the part, for a reason that holds one of `words`, and not with it.
 fn assert_noticed(part: Part, seed: u64, words: &[&str]) {
     let (_, text) = noticed(two_or_three_nodes::run, part, seed..seed + 1)
