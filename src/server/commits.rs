@@ -145,7 +145,7 @@ impl Server {
         self.node.last_seq = seq;
         self.node.view.committed(group);
         self.node.replication.note_committed(group, seq);
-        self.feeding.committed(group);
+        self.feeding.committed(group, seq);
         self.note_batches_committed(group);
         self.node.gated.committed(self.node.view.committed_group());
     }

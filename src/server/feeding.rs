@@ -35,6 +35,8 @@ pub(super) struct Feeding {
     feeder: Option<Feeder>,
     /// Records at the flusher, to be told to the feeder once they are committed.
     unfed: VecDeque<(GroupId, Committed)>,
+    /// The feeder knows of everything up to here.
+    told: Seq,
     gauges: BTreeMap<ReplicaId, (Arc<Gauge>, u64)>,
     /// How often the database was taken away, to be reopened or exchanged.
     exchanges: u64,
@@ -66,17 +68,26 @@ impl Feeding {
         }
     }
 
-    /// Every group up to this one is committed.
-    pub(super) fn committed(&mut self, group: GroupId) {
+    /// Every group up to this one is committed, and with it every update up to `seq`.
+    pub(super) fn committed(&mut self, group: GroupId, seq: Seq) {
         while let Some((id, _)) = self.unfed.front()
             && *id <= group
         {
             let Some((_, record)) = self.unfed.pop_front() else {
                 return;
             };
+            self.told = Seq::new(record.first.after_batch(record.count).get() - 1);
             if let Some(feeder) = &self.feeder {
                 feeder.tell(ToFeeder::Committed(record));
             }
+        }
+        // What was at the flusher when the feeder started was not kept. The links read it from the log, now: while writes are paused
+        // no later record would show them that they lack it.
+        if let Some(feeder) = &self.feeder
+            && self.told < seq
+        {
+            self.told = seq;
+            feeder.tell(ToFeeder::Restart(seq));
         }
     }
 
@@ -337,6 +348,7 @@ impl Server {
         )?;
         self.feeding.feeder = Some(feeder);
         self.feeding.unfed.clear();
+        self.feeding.told = self.node.last_seq;
         Ok(())
     }
 
