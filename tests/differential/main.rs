@@ -8,11 +8,12 @@
 //! (`STILLPOINT_TEST_BIN=redis-server DIFF_STRICT=1`), which must show none at all.
 //!
 //! Reading order: `families.rs` and `scenarios.rs` (what is sent), `generate.rs` (in which order), `run.rs` and
-//! `special.rs` (how it is sent and compared), `normalise.rs` (what of a reply is defined), `intended.rs` (where Stillpoint
+//! `special.rs` (how it is sent and compared), `events.rs` (keyspace notifications), `normalise.rs` (what of a reply is defined), `intended.rs` (where Stillpoint
 //! differs on purpose), `state.rs`, `shrink.rs`.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod events;
 mod families;
 mod generate;
 mod grammar;

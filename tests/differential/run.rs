@@ -34,6 +34,8 @@ pub struct Side {
     pub(crate) data: Vec<Conn>,
     pub(crate) subscribers: Vec<Conn>,
     pub(crate) admin: Conn,
+    /// Is told about keys, once a step says of which events.
+    pub(crate) listener: Option<Conn>,
 }
 
 impl Side {
@@ -43,6 +45,7 @@ impl Side {
             data: (0..DATA_CONNS).map(|_| Conn::connect(port)).collect(),
             subscribers: (0..SUBSCRIBERS).map(|_| Conn::connect(port)).collect(),
             admin: Conn::connect(port),
+            listener: None,
         }
     }
 
@@ -99,6 +102,7 @@ impl Run {
     pub fn reset(&mut self) {
         for side in [&mut self.ours, &mut self.theirs] {
             *side = Side::connect(side.port);
+            assert_eq!(side.admin.cmd(&crate::events::OFF), Value::ok());
             side.admin.ok("FLUSHALL");
         }
         self.queued = vec![None; DATA_CONNS];
@@ -110,10 +114,12 @@ impl Run {
         let mut at = 0;
         while at < steps.len() {
             let Step::Commands { conn, .. } = &steps[at] else {
-                self.special(&steps[at]).map_err(|difference| Difference {
-                    step_idx: at,
-                    ..difference
-                })?;
+                self.special(&steps[at])
+                    .and_then(|()| self.compare_events())
+                    .map_err(|difference| Difference {
+                        step_idx: at,
+                        ..difference
+                    })?;
                 at += 1;
                 continue;
             };
@@ -162,14 +168,15 @@ impl Run {
                 })?;
         }
         if published {
-            let step_idx = batch.last().map_or(0, |(step_idx, _)| *step_idx);
             self.compare_subscribers()
-                .map_err(|difference| Difference {
-                    step_idx,
-                    ..difference
-                })?;
+        } else {
+            Ok(())
         }
-        Ok(())
+        .and_then(|()| self.compare_events())
+        .map_err(|difference| Difference {
+            step_idx: batch.last().map_or(0, |(step_idx, _)| *step_idx),
+            ..difference
+        })
     }
 
     /// Compares one exchange on a data connection, the replies inside EXEC's one by one.
@@ -262,8 +269,7 @@ impl Run {
 
     /// Sends `commands` on a subscriber connection and compares every frame up to the fence behind them.
     pub(crate) fn subscriber(&mut self, conn: usize, commands: &[Args]) -> Result<(), Difference> {
-        self.fence += 1;
-        let fence = format!("fence {}", self.fence);
+        let fence = self.next_fence();
         let mut bytes = Vec::new();
         for args in commands {
             encode(args, &mut bytes);
@@ -313,6 +319,12 @@ impl Run {
             && normalise::frames_equal(&blank(ours, theirs), &blank(theirs, ours))
     }
 
+    /// A text that no reply has held yet.
+    pub(crate) fn next_fence(&mut self) -> String {
+        self.fence += 1;
+        format!("fence {}", self.fence)
+    }
+
     /// Whether intended differences count as differences.
     pub(crate) fn is_strict(&self) -> bool {
         self.strict
@@ -342,7 +354,8 @@ pub fn both(
     }
 }
 
-fn frames_until(conn: &mut Conn, fence: &str) -> Result<Vec<Value>, NoReply> {
+/// Frames up to and with the answer to `PING fence`.
+pub fn frames_until(conn: &mut Conn, fence: &str) -> Result<Vec<Value>, NoReply> {
     let mut frames = Vec::new();
     loop {
         let frame = conn.try_read(REPLY_LIMIT)?;

@@ -41,6 +41,7 @@ impl Run {
                 then,
             } => self.blocked(*resp3, *db, clients, then),
             Step::Expires { db, key } => self.expires(*db, key),
+            Step::Notify { .. } => self.notify(&step.commands()[0]),
         }
     }
 

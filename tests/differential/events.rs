@@ -1,0 +1,71 @@
+//! Keyspace notifications: a client on each server subscribes to all of them, and is told the same by both, in the same order.
+
+use crate::common::Value;
+use crate::common::conn::NoReply;
+use crate::grammar::Args;
+use crate::run::{Difference, Run, Side, frames_until, list};
+
+/// Values of `notify-keyspace-events` that steps set. Misses (`m`) are left out: SORT looks up in the order of a hash table.
+pub const CLASSES: &[&str] = &[
+    "KEA", "AKE", "KEA", "KEAn", "Eg$lz", "Kshx", "KElg", "KEn", "A", "",
+];
+/// Sets it back.
+pub const OFF: [&str; 4] = ["CONFIG", "SET", "notify-keyspace-events", ""];
+
+impl Run {
+    /// Sets which events are told, listens from then on, and compares how each server spells the setting.
+    pub(crate) fn notify(&mut self, setting: &Args) -> Result<(), Difference> {
+        self.on_admin(setting)?;
+        self.on_admin(&crate::generate::words("CONFIG GET notify-keyspace-events"))?;
+        for side in [&mut self.ours, &mut self.theirs] {
+            if side.listener.is_none() {
+                let mut listener = side.another();
+                listener.call("PSUBSCRIBE __key*__:*");
+                side.listener = Some(listener);
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what was told about keys since the last time.
+    pub(crate) fn compare_events(&mut self) -> Result<(), Difference> {
+        if self.ours.listener.is_none() {
+            return Ok(());
+        }
+        let fence = self.next_fence();
+        for side in [&mut self.ours, &mut self.theirs] {
+            if let Some(listener) = &mut side.listener {
+                listener.send(&["PING", &fence]);
+            }
+        }
+        let told = |side: &mut Side| -> Result<Vec<Value>, NoReply> {
+            let listener = side.listener.as_mut().ok_or(NoReply::TimedOut)?;
+            let mut frames = frames_until(listener, &fence)?;
+            // When a key that has expired goes is each server's own affair.
+            frames.retain(|frame| !is_about_expiry(frame));
+            Ok(frames)
+        };
+        let (ours, theirs) = (told(&mut self.ours), told(&mut self.theirs));
+        if let (Ok(ours), Ok(theirs)) = (&ours, &theirs)
+            && ours == theirs
+        {
+            return Ok(());
+        }
+        Err(Difference {
+            step_idx: 0,
+            args: vec![b"(events)".to_vec()],
+            ours: list(&ours),
+            theirs: list(&theirs),
+        })
+    }
+}
+
+/// Whether a message says that a key has expired, as the event or as the message about the key.
+fn is_about_expiry(frame: &Value) -> bool {
+    let ends_in = |item: Option<&Value>, end: &[u8]| {
+        item.and_then(Value::bytes)
+            .is_some_and(|text| text.ends_with(end))
+    };
+    let items = frame.items();
+    ends_in(items.get(2), b"__:expired") || items.get(3).and_then(Value::bytes) == Some(b"expired")
+}
