@@ -334,6 +334,7 @@ impl View {
     /// Begins a command: nothing consulted yet.
     pub fn begin_command(&mut self) -> Mark {
         self.consulted = GroupId(0);
+        self.cold.begin_command();
         Mark {
             savepoint: self.open.savepoint(),
         }

@@ -4,6 +4,7 @@ use crate::common::Value;
 use crate::common::conn::NoReply;
 use crate::grammar::Args;
 use crate::run::{Difference, Run, Side, frames_until, list};
+use crate::step::Step;
 
 /// Values of `notify-keyspace-events` that steps set. Misses (`m`) are left out: SORT looks up in the order of a hash table.
 pub const CLASSES: &[&str] = &[
@@ -27,8 +28,11 @@ impl Run {
         Ok(())
     }
 
-    /// Compares what was told about keys since the last time.
-    pub(crate) fn compare_events(&mut self) -> Result<(), Difference> {
+    /// Compares what was told about keys since the last time, after `step`: clients that block on several keys, filled by one EXEC,
+    /// are not served in one order (`intended.rs`).
+    pub(crate) fn compare_events(&mut self, step: &Step) -> Result<(), Difference> {
+        let is_exec = |args: &Args| args[0] == b"EXEC";
+        let has_order = !matches!(step, Step::Blocked { then, .. } if then.iter().any(is_exec));
         if self.ours.listener.is_none() {
             return Ok(());
         }
@@ -40,9 +44,12 @@ impl Run {
         }
         let told = |side: &mut Side| -> Result<Vec<Value>, NoReply> {
             let listener = side.listener.as_mut().ok_or(NoReply::TimedOut)?;
-            let mut frames = frames_until(listener, &fence)?;
+            let mut frames = frames_until(listener, &fence, true)?;
             // When a key that has expired goes is each server's own affair.
             frames.retain(|frame| !is_about_expiry(frame));
+            if !has_order {
+                frames.sort();
+            }
             Ok(frames)
         };
         let (ours, theirs) = (told(&mut self.ours), told(&mut self.theirs));
@@ -58,6 +65,13 @@ impl Run {
             theirs: list(&theirs),
         })
     }
+}
+
+/// Whether a message tells about a key. A subscriber to patterns that match anything gets these as well, and expiry among them.
+pub fn is_event(frame: &Value) -> bool {
+    let is_so_named = |item: &Value| item.bytes().is_some_and(|text| text.starts_with(b"__key"));
+    matches!(frame, Value::Array(_) | Value::Push(_))
+        && frame.items().get(2).is_some_and(is_so_named)
 }
 
 /// Whether a message says that a key has expired, as the event or as the message about the key.

@@ -115,7 +115,7 @@ impl Run {
         while at < steps.len() {
             let Step::Commands { conn, .. } = &steps[at] else {
                 self.special(&steps[at])
-                    .and_then(|()| self.compare_events())
+                    .and_then(|()| self.compare_events(&steps[at]))
                     .map_err(|difference| Difference {
                         step_idx: at,
                         ..difference
@@ -136,7 +136,13 @@ impl Run {
                 batch.extend(commands.iter().map(|args| (at, args)));
                 at += 1;
             }
-            self.batch(*conn, &batch)?;
+            self.batch(*conn, &batch).and_then(|()| {
+                self.compare_events(&steps[at - 1])
+                    .map_err(|difference| Difference {
+                        step_idx: at - 1,
+                        ..difference
+                    })
+            })?;
         }
         Ok(())
     }
@@ -168,15 +174,14 @@ impl Run {
                 })?;
         }
         if published {
+            let step_idx = batch.last().map_or(0, |(step_idx, _)| *step_idx);
             self.compare_subscribers()
-        } else {
-            Ok(())
+                .map_err(|difference| Difference {
+                    step_idx,
+                    ..difference
+                })?;
         }
-        .and_then(|()| self.compare_events())
-        .map_err(|difference| Difference {
-            step_idx: batch.last().map_or(0, |(step_idx, _)| *step_idx),
-            ..difference
-        })
+        Ok(())
     }
 
     /// Compares one exchange on a data connection, the replies inside EXEC's one by one.
@@ -281,7 +286,7 @@ impl Run {
             let _ = side.subscribers[conn].try_send_raw(&bytes);
         }
         for side in [&mut self.ours, &mut self.theirs] {
-            frames.push(frames_until(&mut side.subscribers[conn], &fence));
+            frames.push(frames_until(&mut side.subscribers[conn], &fence, false));
         }
         let theirs = frames.pop().expect("two sides");
         let ours = frames.pop().expect("two sides");
@@ -354,8 +359,12 @@ pub fn both(
     }
 }
 
-/// Frames up to and with the answer to `PING fence`.
-pub fn frames_until(conn: &mut Conn, fence: &str) -> Result<Vec<Value>, NoReply> {
+/// Frames up to and with the answer to `PING fence`, those that tell about keys only if so wanted.
+pub fn frames_until(
+    conn: &mut Conn,
+    fence: &str,
+    keeps_events: bool,
+) -> Result<Vec<Value>, NoReply> {
     let mut frames = Vec::new();
     loop {
         let frame = conn.try_read(REPLY_LIMIT)?;
@@ -364,7 +373,9 @@ pub fn frames_until(conn: &mut Conn, fence: &str) -> Result<Vec<Value>, NoReply>
             Value::Array(items) => items.last() == Some(&Value::bulk(fence)),
             _ => false,
         };
-        frames.push(frame);
+        if !crate::events::is_event(&frame) || keeps_events {
+            frames.push(frame);
+        }
         if is_fence {
             return Ok(frames);
         }

@@ -347,7 +347,7 @@ pub const BLOCKED: &[Blocked] = &[
     Blocked {
         clients: &["BZMPOP 0 2 b1 b2 MAX", "BZPOPMAX b2 0"],
         then: &[
-            "GEOADD b1 1",
+            "ZADD b1 1",
             "ZADD b2 NX 1 a 1 b",
             "ZADD b2 XX 2 none",
             "ZRANGE b2 0 -1 WITHSCORES",
