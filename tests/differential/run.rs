@@ -74,6 +74,8 @@ pub struct Run {
     queued: Vec<Option<Vec<Args>>>,
     before: Vec<Option<Exchange>>,
     fence: u64,
+    /// The command that has set `notify-keyspace-events`.
+    pub(crate) notifying: Args,
     /// What was compared.
     pub tally: Tally,
 }
@@ -88,6 +90,7 @@ impl Run {
             queued: vec![None; DATA_CONNS],
             before: vec![None; DATA_CONNS],
             fence: 0,
+            notifying: Args::new(),
             tally: Tally::default(),
         };
         for side in [&mut run.ours, &mut run.theirs] {
