@@ -5,7 +5,7 @@
 //! wait or fails is undone to its savepoint.
 //!
 //! Owned by the loop. A command's reads meet RocksDB's memtables and block cache; for what is not there the command waits for a
-//! reader ([`super::cold`]). Scans of more than [`SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker. Either way the command
+//! reader ([`super::cold`]). Scans of more than [`crate::limits::SCAN_ENTRIES_INLINE_MAX`] entries are handed to a worker. Either way the command
 //! runs again with what was read pinned.
 
 mod groups;
