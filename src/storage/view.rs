@@ -141,6 +141,16 @@ impl View {
         self.cache.set_bytes_max(bytes_max);
     }
 
+    /// What [`View::warm`] knows an entry of the metadata family by.
+    pub fn hash_of_entry(&self, key: &[u8]) -> u64 {
+        self.hash(Cf::Metadata, key)
+    }
+
+    /// Fetches from memory what looks at these entries will touch, as far as it is in the cache of hot values.
+    pub fn warm(&self, hashes: &[u64]) {
+        self.cache.warm(hashes);
+    }
+
     /// Bytes of hot values held.
     pub fn cache_bytes(&self) -> usize {
         self.cache.bytes()
