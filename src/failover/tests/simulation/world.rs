@@ -30,6 +30,7 @@ pub(super) struct Disk {
 pub(super) enum Owner {
     Failover(u64),
     Takeover(u64),
+    Nobody,
 }
 
 pub(super) struct Node {
@@ -249,7 +250,8 @@ impl World {
                     node.memory.fates = fates;
                     if promote {
                         node.memory.is_primary = true;
-                    } else if node.role == Role::Replica {
+                        node.memory.pending = None;
+                    } else if node.role == Role::Replica && node.memory.pending.is_none() {
                         node.memory.is_primary = false;
                     }
                     node.writes
