@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 
 use super::{LoopEvent, Server};
+use crate::client::Linked;
 use crate::client::waiting::Reason;
 use crate::config::PrimaryAddress;
 use crate::node::Role;
@@ -293,6 +294,13 @@ impl Server {
             }
             // Of a link that is being given up nothing is shown any more.
             _ if is_stopping => {}
+            FollowerEvent::Connected(peer) => {
+                self.next_client_id += 1;
+                let link = Linked::new(self.next_client_id, peer, now);
+                if let Some(followed) = &mut self.node.replication.followed {
+                    followed.link = Some(link);
+                }
+            }
             FollowerEvent::Path(path) => {
                 if let Some(followed) = &mut self.node.replication.followed {
                     followed.path = path;
