@@ -422,9 +422,12 @@ impl Server {
         self.tell_position();
     }
 
-    /// Says where this node stands, once everything that was received is committed.
-    fn tell_position(&mut self) {
-        let is_settled = self.following.received.is_empty() && self.following.submitted.is_empty();
+    /// Says where this node stands, once everything that was received is committed, or lost: then the database tells, when it is
+    /// open again.
+    pub(super) fn tell_position(&mut self) {
+        let is_settled = self.following.received.is_empty()
+            && self.following.submitted.is_empty()
+            && !self.reopening.is_needed();
         if !self.following.asks_position || !is_settled {
             return;
         }
