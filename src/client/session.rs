@@ -49,7 +49,7 @@ pub enum Flag {
     InputListed = 1 << 8,
     /// The peer has closed its sending side; there may be bytes left to read.
     HungUp = 1 << 9,
-    /// It is on the list of those with output that waits for a commit.
+    /// Its output waits for a commit, or has done so and waits to be sent.
     GateListed = 1 << 10,
 }
 

@@ -23,6 +23,7 @@ mod signals;
 #[cfg(test)]
 pub mod simulated;
 mod start;
+pub mod state_copies;
 pub mod state_file;
 #[cfg(test)]
 mod testing;

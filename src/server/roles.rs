@@ -159,7 +159,7 @@ impl Server {
             Goal::Replica { host, port } => self.start_follower(host, port),
         }
         self.node.view.committed(change.barrier);
-        self.list_gated();
+        self.node.gated.committed(self.node.view.committed_group());
         self.note_promoted();
     }
 
