@@ -102,9 +102,9 @@ pub struct FollowerGauge {
     stops: Arc<AtomicBool>,
 }
 
-/// How a full copy is fetched: blocks, looks at the flag that says when to give up, and leaves the files where the loop finds
-/// them.
-pub type Fetch = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<(), String> + Send>;
+/// How a full copy is fetched, with the settings in force: blocks, looks at the flag that says when to give up, and leaves the
+/// files where the loop finds them.
+pub type Fetch = Box<dyn FnMut(&LinkSettings, &Arc<AtomicBool>) -> Result<(), String> + Send>;
 
 /// What a follower is started with.
 pub struct FollowerStart {
@@ -403,7 +403,7 @@ impl Shell {
         if let Some(shown) = self.shown {
             (self.notify)(FollowerEvent::State(shown));
         }
-        match (self.fetch)(&self.gauge.stops) {
+        match (self.fetch)(self.link.settings(), &self.gauge.stops) {
             // The loop answers when it has put the files in place.
             Ok(()) => (self.notify)(FollowerEvent::CopyFetched),
             Err(text) => {

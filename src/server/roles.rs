@@ -239,6 +239,10 @@ impl Server {
             port,
             ip: (!ip.is_empty()).then_some(ip),
             run_id: self.node.run_id.clone(),
+            connect_ms: match config.replication_connect_timeout_ms {
+                0 => u64::MAX,
+                ms => u64::from(ms),
+            },
             timeout_ms: u64::from(config.repl_timeout_s) * 1000,
         }
     }
@@ -456,7 +460,7 @@ impl Server {
             &mut self.node.replication.followed,
         ) {
             followed.silence_ms = follower.silence_ms();
-            (followed.copied_bytes, followed.copy_bytes) = self.copying.copied_bytes();
+            (followed.copied_bytes, followed.copy_bytes) = self.fetching.copied_bytes();
         }
     }
 
@@ -465,6 +469,6 @@ impl Server {
         if let Some(follower) = self.following.follower.take() {
             follower.tell(ToFollower::Stop);
         }
-        self.copying.await_fetch();
+        self.fetching.await_end();
     }
 }
