@@ -1,10 +1,10 @@
 //! CLIENT and its subcommands.
 
-use super::client_line::Line;
+use super::client_list::{info, kill, list};
 use super::context::ControlCtx;
 use super::halt::Run;
 use super::spec::{Flags, Spec};
-use super::{client_list, parking, pause};
+use super::{parking, pause};
 use crate::client::waiting::Reason;
 use crate::client::{Client, Flag, ReplyMode};
 use crate::error::{self, ReplyError, SYNTAX};
@@ -54,13 +54,13 @@ pub const SPECS: &[Spec] = &[Spec::container(
             "O(1)",
             "Returns information about the connection.",
         ),
-        Spec::control("client|kill", -3, client_list::kill).flags(ADMIN).never_held().doc(
+        Spec::control("client|kill", -3, kill).flags(ADMIN).never_held().doc(
             "connection",
             "2.4.0",
             "O(N) where N is the number of client connections",
             "Terminates open connections.",
         ),
-        Spec::control("client|list", -2, client_list::list).flags(ADMIN).never_held().doc(
+        Spec::control("client|list", -2, list).flags(ADMIN).never_held().doc(
             "connection",
             "2.4.0",
             "O(N) where N is the number of client connections",
@@ -286,16 +286,6 @@ fn unblock(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     }
     ctx.node.view.depend_on(group);
     ctx.reply.int(1);
-    Ok(())
-}
-
-fn info(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
-    let running = (ctx.client, args);
-    let client = ctx.node.clients.get(ctx.client);
-    let line = client.map(|client| Line::of(ctx.node, client, running).to_string());
-    let mut text = line.unwrap_or_default();
-    text.push('\n');
-    ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
 

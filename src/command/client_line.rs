@@ -28,6 +28,7 @@ pub struct Line<'a> {
     argument_bytes: usize,
     multi_bytes: usize,
     output_bytes: usize,
+    output_parts: usize,
     output_heap_bytes: usize,
     heap_bytes: usize,
     command: &'a str,
@@ -77,7 +78,8 @@ impl<'a> Line<'a> {
             input_free_bytes: input.1,
             argument_bytes,
             multi_bytes: transaction.map_or(0, |transaction| transaction.bytes),
-            output_bytes: client.output.pending_bytes(),
+            output_bytes: client.output.buffered_bytes(),
+            output_parts: client.output.parts_count(),
             output_heap_bytes: client.output.pending_heap_bytes(),
             heap_bytes,
             command: client
@@ -137,6 +139,7 @@ impl<'a> Line<'a> {
             argument_bytes: 0,
             multi_bytes: 0,
             output_bytes: 0,
+            output_parts: 0,
             output_heap_bytes: 0,
             heap_bytes: 0,
             command: "NULL",
@@ -154,7 +157,7 @@ impl fmt::Display for Line<'_> {
         write!(
             f,
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={channels} psub={patterns} \
-             ssub={shard_channels} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs=0 rbp=0 obl={} oll=0 omem={} \
+             ssub={shard_channels} multi={} qbuf={} qbuf-free={} argv-mem={} multi-mem={} rbs=0 rbp=0 obl={} oll={} omem={} \
              tot-mem={} events=r cmd={} user={} redir=-1 resp={} lib-name={} lib-ver={}",
             self.id,
             self.addr,
@@ -171,6 +174,7 @@ impl fmt::Display for Line<'_> {
             self.argument_bytes,
             self.multi_bytes,
             self.output_bytes,
+            self.output_parts,
             self.output_heap_bytes,
             self.heap_bytes,
             self.command,

@@ -1,4 +1,4 @@
-//! CLIENT LIST and CLIENT KILL: connections shown and closed, those of replicas and the one to the primary among them.
+//! CLIENT LIST, INFO and KILL: connections shown and closed, those of replicas and the one to the primary among them.
 
 use super::client_line::Line;
 use super::context::ControlCtx;
@@ -154,6 +154,16 @@ pub(super) fn list(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
             .collect(),
     };
     ctx.reply.verbatim("txt", text.as_bytes());
+    Ok(())
+}
+
+/// CLIENT INFO.
+pub(super) fn info(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
+    let running = (ctx.client, args);
+    let client = ctx.node.clients.get(ctx.client);
+    let text = client.map(|client| Row::Client(client).line(ctx.node, running));
+    ctx.reply
+        .verbatim("txt", text.unwrap_or_default().as_bytes());
     Ok(())
 }
 

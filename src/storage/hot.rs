@@ -8,6 +8,7 @@ use hashbrown::HashTable;
 
 use super::cf::Cf;
 use super::commit::GroupId;
+use crate::limits::SHARED_BULK_BYTES_MIN;
 
 /// What an entry costs beside its bytes: slot, table entry, allocator's rounding.
 const ENTRY_OVERHEAD_BYTES: usize = 64;
@@ -107,8 +108,8 @@ impl HotCache {
     ) {
         let value_len = value.map_or(0, |(head, tail)| head.len() + tail.len());
         let len = key.len() + value_len;
-        // One value must not push out everything else.
-        if len + ENTRY_OVERHEAD_BYTES > self.bytes_max / 16 {
+        // One value must not push out everything else, and copying a large one in costs more than RocksDB's lookup.
+        if len + ENTRY_OVERHEAD_BYTES > self.bytes_max / 16 || value_len >= SHARED_BULK_BYTES_MIN {
             self.remove(cf, key, hash);
             return;
         }
