@@ -1,12 +1,99 @@
-//! CLIENT LIST, INFO and KILL: which clients are meant, and what becomes of them.
+//! CLIENT LIST, INFO and KILL: connections shown and closed, those of replicas and the one to the primary among them.
 
-use super::client_line;
+use super::client_line::Line;
 use super::context::ControlCtx;
 use super::halt::Run;
-use crate::client::{Client, ClientKey, Flag, OutputClass};
+use crate::client::{Client, ClientKey, Flag, Linked, OutputClass, Peer};
 use crate::error::{ReplyError, SYNTAX};
+use crate::node::replication::Followed;
+use crate::node::{Node, Request};
+use crate::replication::progress::{Replica, ReplicaId};
 use crate::resp::Args;
 use crate::text::int::parse_i64;
+
+/// A connection.
+enum Row<'a> {
+    Client(&'a Client),
+    Replica(ReplicaId, &'a Linked, &'a Replica),
+    Primary(&'a Linked, &'a Followed),
+}
+
+/// Whom to close.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Victim {
+    Client(ClientKey),
+    Replica(ReplicaId),
+    Primary,
+}
+
+impl<'a> Row<'a> {
+    /// All connections, in the order of their ids, which is that in which they began.
+    fn all(node: &'a Node) -> Vec<Row<'a>> {
+        let replication = &node.replication;
+        let clients = node.clients.iter().map(Row::Client);
+        let replicas = replication
+            .links()
+            .map(|(id, link, replica)| Row::Replica(id, link, replica));
+        let primary = replication
+            .primary_link()
+            .map(|(link, followed)| Row::Primary(link, followed));
+        let mut rows: Vec<Row<'_>> = clients.chain(replicas).chain(primary).collect();
+        rows.sort_by_key(Row::id);
+        rows
+    }
+
+    fn id(&self) -> u64 {
+        match self {
+            Row::Client(client) => client.id,
+            Row::Replica(_, link, _) | Row::Primary(link, _) => link.id,
+        }
+    }
+
+    fn peer(&self) -> &Peer {
+        match self {
+            Row::Client(client) => &client.peer,
+            Row::Replica(_, link, _) | Row::Primary(link, _) => &link.peer,
+        }
+    }
+
+    fn kind(&self) -> ClientType {
+        match self {
+            Row::Client(client) => match client.output_class() {
+                OutputClass::Normal => ClientType::Normal,
+                OutputClass::Replica => ClientType::Replica,
+                OutputClass::Pubsub => ClientType::Pubsub,
+            },
+            Row::Replica(..) => ClientType::Replica,
+            Row::Primary(..) => ClientType::Primary,
+        }
+    }
+
+    /// Whether it is the user `default`'s, the only one there is.
+    fn is_default_users(&self) -> bool {
+        match self {
+            Row::Client(client) => client.has(Flag::Authenticated),
+            Row::Replica(..) => true,
+            Row::Primary(..) => false,
+        }
+    }
+
+    fn victim(&self) -> Victim {
+        match self {
+            Row::Client(client) => Victim::Client(client.key),
+            Row::Replica(id, ..) => Victim::Replica(*id),
+            Row::Primary(..) => Victim::Primary,
+        }
+    }
+
+    fn line(&self, node: &Node, running: (ClientKey, Args<'_>)) -> String {
+        let line = match self {
+            Row::Client(client) => Line::of(node, client, running),
+            Row::Replica(_, link, replica) => Line::of_replica(node, link, replica),
+            Row::Primary(link, followed) => Line::of_primary(node, link, followed),
+        };
+        format!("{line}\n")
+    }
+}
 
 /// Which clients CLIENT LIST and CLIENT KILL are about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,14 +120,7 @@ fn client_type(name: &[u8]) -> Result<ClientType, ReplyError> {
         .ok_or_else(|| ReplyError::quoting("ERR Unknown client type '", name, "'"))
 }
 
-fn type_of(client: &Client) -> ClientType {
-    match client.output_class() {
-        OutputClass::Normal => ClientType::Normal,
-        OutputClass::Replica => ClientType::Replica,
-        OutputClass::Pubsub => ClientType::Pubsub,
-    }
-}
-
+/// CLIENT LIST.
 pub(super) fn list(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     let mut kind = None;
     let mut ids = None;
@@ -55,43 +135,35 @@ pub(super) fn list(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     } else if args.len() != 2 {
         return Err(SYNTAX.into());
     }
-    let mut text = String::new();
+    let node = &*ctx.node;
+    let rows = Row::all(node);
     let running = (ctx.client, args);
-    match ids {
+    let text: String = match ids {
         Some(ids) => {
-            for id in ids {
-                let key = u64::try_from(id)
-                    .ok()
-                    .and_then(|id| ctx.node.clients.key_of_id(id));
-                if let Some(client) = key.and_then(|key| ctx.node.clients.get(key)) {
-                    client_line::write(ctx.node, client, running, &mut text);
-                    text.push('\n');
-                }
-            }
+            let place = |id: i64| {
+                let id = u64::try_from(id).ok()?;
+                rows.binary_search_by_key(&id, Row::id).ok()
+            };
+            let places = ids.into_iter().filter_map(place);
+            places.map(|at| rows[at].line(node, running)).collect()
         }
-        None => {
-            let mut clients: Vec<&Client> = ctx.node.clients.iter().collect();
-            clients.sort_by_key(|client| client.id);
-            for client in clients
-                .into_iter()
-                .filter(|client| kind.is_none_or(|kind| kind == type_of(client)))
-            {
-                client_line::write(ctx.node, client, running, &mut text);
-                text.push('\n');
-            }
-        }
-    }
+        None => rows
+            .iter()
+            .filter(|row| kind.is_none_or(|kind| kind == row.kind()))
+            .map(|row| row.line(node, running))
+            .collect(),
+    };
     ctx.reply.verbatim("txt", text.as_bytes());
     Ok(())
 }
 
+/// CLIENT INFO.
 pub(super) fn info(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
-    let mut text = String::new();
-    if let Some(client) = ctx.node.clients.get(ctx.client) {
-        client_line::write(ctx.node, client, (ctx.client, args), &mut text);
-    }
-    text.push('\n');
-    ctx.reply.verbatim("txt", text.as_bytes());
+    let running = (ctx.client, args);
+    let client = ctx.node.clients.get(ctx.client);
+    let text = client.map(|client| Row::Client(client).line(ctx.node, running));
+    ctx.reply
+        .verbatim("txt", text.unwrap_or_default().as_bytes());
     Ok(())
 }
 
@@ -106,6 +178,7 @@ struct KillFilter<'a> {
     skip_me: bool,
 }
 
+/// CLIENT KILL.
 pub(super) fn kill(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     let me = ctx.client;
     if args.len() == 3 {
@@ -166,30 +239,30 @@ fn kill_filter<'a>(args: Args<'a>) -> Result<KillFilter<'a>, ReplyError> {
 }
 
 fn kill_matching(ctx: &mut ControlCtx<'_>, filter: &KillFilter<'_>, me: ClientKey) -> usize {
-    let matches = |client: &&Client| {
-        filter
-            .addr
-            .is_none_or(|addr| client.peer.addr.as_bytes() == addr)
-            && filter
-                .laddr
-                .is_none_or(|laddr| client.peer.laddr.as_bytes() == laddr)
-            && filter.id.is_none_or(|id| client.id == id)
-            && filter.kind.is_none_or(|kind| type_of(client) == kind)
-            && filter.user.is_none_or(|_| client.has(Flag::Authenticated))
-            && !(filter.skip_me && client.key == me)
+    let is_given =
+        |wanted: Option<&[u8]>, addr: &str| wanted.is_none_or(|it| it == addr.as_bytes());
+    let matches = |row: &Row<'_>| {
+        is_given(filter.addr, &row.peer().addr)
+            && is_given(filter.laddr, &row.peer().laddr)
+            && filter.id.is_none_or(|id| row.id() == id)
+            && filter.kind.is_none_or(|kind| row.kind() == kind)
+            && filter.user.is_none_or(|_| row.is_default_users())
+            && !(filter.skip_me && row.victim() == Victim::Client(me))
     };
-    let victims: Vec<ClientKey> = ctx
-        .node
-        .clients
-        .iter()
-        .filter(matches)
-        .map(|client| client.key)
-        .collect();
+    let rows = Row::all(ctx.node).into_iter().filter(matches);
+    let victims: Vec<Victim> = rows.map(|row| row.victim()).collect();
     for &victim in &victims {
-        if victim == me {
-            ctx.node.close_after_reply(victim);
-        } else {
-            ctx.node.close_now(victim);
+        match victim {
+            Victim::Client(key) if key == me => ctx.node.close_after_reply(key),
+            Victim::Client(key) => ctx.node.close_now(key),
+            Victim::Replica(id) => {
+                ctx.node.replication.forget_link(id);
+                ctx.node.requests.push(Request::CloseReplica(id));
+            }
+            Victim::Primary => {
+                ctx.node.replication.forget_primary_link();
+                ctx.node.requests.push(Request::ClosePrimaryLink);
+            }
         }
     }
     victims.len()

@@ -5,6 +5,7 @@
 //! its way to the loop is bounded: above the bound the socket is not read.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -18,9 +19,10 @@ use super::acks::AckSchedule;
 use super::connect::connect;
 use super::frames::{Frame, FrameReader};
 use super::handshake::{Action, Link, LinkSettings, LinkState, Position, Problem};
-use super::history::Peer;
+use super::history::Peer as PeerKind;
 use super::timed::{Halt, StopFlags};
 use super::wire::{LineReader, Request};
+use crate::client::Peer;
 use crate::clock::{Clock, MonoMs, SystemClock};
 use crate::limits::RECEIVED_IN_FLIGHT_BYTES_MAX;
 use crate::storage::received::{BatchRules, ReceivedBatch};
@@ -41,6 +43,8 @@ pub enum ToFollower {
     Copied(Result<BatchRules, String>),
     /// What was given to the loop and is not committed is lost: begin anew.
     Restart,
+    /// Close the connection and make another (CLIENT KILL).
+    Reconnect,
     /// The configuration has changed.
     Settings(LinkSettings),
     /// End. A connection that is being made, a lookup and a full copy are given up.
@@ -63,6 +67,8 @@ pub enum FollowerEvent {
     },
     /// The run ids of the primary and of those above it.
     Path(Vec<String>),
+    /// A connection was made; the handshake comes next.
+    Connected(Peer),
     /// The state of the link has changed.
     State(Shown),
     /// A full copy begins; what is replaced holds so many updates that the primary does not have.
@@ -80,7 +86,7 @@ pub enum FollowerEvent {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shown {
     pub state: LinkState,
-    pub primary: Peer,
+    pub primary: PeerKind,
 }
 
 /// What both threads look at without messages.
@@ -96,9 +102,9 @@ pub struct FollowerGauge {
     stops: Arc<AtomicBool>,
 }
 
-/// How a full copy is fetched: blocks, looks at the flag that says when to give up, and leaves the files where the loop finds
-/// them.
-pub type Fetch = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<(), String> + Send>;
+/// How a full copy is fetched, with the settings in force: blocks, looks at the flag that says when to give up, and leaves the
+/// files where the loop finds them.
+pub type Fetch = Box<dyn FnMut(&LinkSettings, &Arc<AtomicBool>) -> Result<(), String> + Send>;
 
 /// What a follower is started with.
 pub struct FollowerStart {
@@ -304,6 +310,7 @@ impl Shell {
                     self.link
                         .bad_stream("a write to this node's disk has failed", now);
                 }
+                ToFollower::Reconnect => self.link.lost("closed by CLIENT KILL", now),
                 ToFollower::Settings(settings) => self.link.set_settings(settings, now),
                 ToFollower::Stop => return false,
             }
@@ -357,6 +364,7 @@ impl Shell {
         let now = self.now();
         match result {
             Ok(stream) => {
+                (self.notify)(FollowerEvent::Connected(peer_of(&stream)));
                 self.connection = Some(Connection {
                     stream,
                     arrived: BytesMut::with_capacity(READ_BYTES),
@@ -372,13 +380,13 @@ impl Shell {
         }
     }
 
-    fn stream(&mut self, primary: Peer, next: Seq) {
+    fn stream(&mut self, primary: PeerKind, next: Seq) {
         let now = self.now();
         let applied = Seq::new(next.get() - 1);
         self.gauge.applied.store(applied.get(), Ordering::Release);
         if let Some(connection) = &mut self.connection {
             connection.streaming = Some(Streaming {
-                frames: FrameReader::new(primary == Peer::Stillpoint),
+                frames: FrameReader::new(primary == PeerKind::Stillpoint),
                 acks: AckSchedule::new(primary, applied, now),
                 next,
             });
@@ -395,7 +403,7 @@ impl Shell {
         if let Some(shown) = self.shown {
             (self.notify)(FollowerEvent::State(shown));
         }
-        match (self.fetch)(&self.gauge.stops) {
+        match (self.fetch)(self.link.settings(), &self.gauge.stops) {
             // The loop answers when it has put the files in place.
             Ok(()) => (self.notify)(FollowerEvent::CopyFetched),
             Err(text) => {
@@ -574,5 +582,17 @@ impl Shell {
                 }
             }
         }
+    }
+}
+
+/// Both ends of the connection, for CLIENT LIST.
+fn peer_of(stream: &TcpStream) -> Peer {
+    let text = |addr: io::Result<std::net::SocketAddr>| {
+        addr.map_or_else(|_| String::new(), |addr| addr.to_string())
+    };
+    Peer {
+        addr: text(stream.peer_addr()),
+        laddr: text(stream.local_addr()),
+        fd: stream.as_raw_fd(),
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::input::token_of;
 use super::workers::Job;
 use super::{LoopEvent, Server};
-use crate::client::ClientKey;
 use crate::client::waiting::{Reason, Ticket};
+use crate::client::{ClientKey, Linked};
 use crate::command::parking;
 use crate::error::{RESTORING, ReplyError};
 use crate::node::Request;
@@ -260,6 +260,9 @@ impl Server {
             log::error!("no thread for replicas: {error}");
             return self.node.close_now(key);
         }
+        let Some(link) = self.node.clients.get(key).map(Linked::of) else {
+            return;
+        };
         let Some((stream, greeting, arrived, addr)) = self.detach(key) else {
             return;
         };
@@ -279,6 +282,7 @@ impl Server {
             next,
             now,
         );
+        self.node.replication.note_link(id, link);
         let gauge = Arc::new(Gauge::default());
         self.feeding.gauges.insert(id, (Arc::clone(&gauge), 0));
         log::info!(
@@ -348,6 +352,7 @@ impl Server {
             FeederEvent::Acknowledged => self.look_at_gauges(),
             FeederEvent::Gone { id, why } => {
                 self.feeding.gauges.remove(&id);
+                self.node.replication.forget_link(id);
                 self.failover_replica_gone(id.number());
                 if let Some(replica) = self.node.replication.progress.detach(id) {
                     log::info!(

@@ -12,6 +12,7 @@ mod events;
 mod exchange_tests;
 mod failing_over;
 mod feeding;
+mod fetching;
 mod input;
 mod listening;
 mod open_files;
@@ -82,6 +83,7 @@ pub struct Server {
     durable: durable::Durable,
     feeding: feeding::Feeding,
     copying: copying::Copying,
+    fetching: fetching::Fetching,
     following: roles::Following,
     failing_over: failing_over::FailingOver,
     /// Set when the process is to end, with its exit status.

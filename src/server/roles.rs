@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 
 use super::{LoopEvent, Server};
+use crate::client::Linked;
 use crate::client::waiting::Reason;
 use crate::config::PrimaryAddress;
 use crate::node::Role;
@@ -250,6 +251,10 @@ impl Server {
             port,
             ip: (!ip.is_empty()).then_some(ip),
             run_id: self.node.run_id.clone(),
+            connect_ms: match config.replication_connect_timeout_ms {
+                0 => u64::MAX,
+                ms => u64::from(ms),
+            },
             timeout_ms: u64::from(config.repl_timeout_s) * 1000,
         }
     }
@@ -305,6 +310,13 @@ impl Server {
             }
             // Of a link that is being given up nothing is shown any more.
             _ if is_stopping => {}
+            FollowerEvent::Connected(peer) => {
+                self.next_client_id += 1;
+                let link = Linked::new(self.next_client_id, peer, now);
+                if let Some(followed) = &mut self.node.replication.followed {
+                    followed.link = Some(link);
+                }
+            }
             FollowerEvent::Path(path) => {
                 if let Some(followed) = &mut self.node.replication.followed {
                     followed.path = path;
@@ -427,9 +439,12 @@ impl Server {
         self.tell_position();
     }
 
-    /// Says where this node stands, once everything that was received is committed.
-    fn tell_position(&mut self) {
-        let is_settled = self.following.received.is_empty() && self.following.submitted.is_empty();
+    /// Says where this node stands, once everything that was received is committed, or lost: then the database tells, when it is
+    /// open again.
+    pub(super) fn tell_position(&mut self) {
+        let is_settled = self.following.received.is_empty()
+            && self.following.submitted.is_empty()
+            && !self.reopening.is_needed();
         if !self.following.asks_position || !is_settled {
             return;
         }
@@ -458,7 +473,7 @@ impl Server {
             &mut self.node.replication.followed,
         ) {
             followed.silence_ms = follower.silence_ms();
-            (followed.copied_bytes, followed.copy_bytes) = self.copying.copied_bytes();
+            (followed.copied_bytes, followed.copy_bytes) = self.fetching.copied_bytes();
         }
     }
 
@@ -467,6 +482,6 @@ impl Server {
         if let Some(follower) = self.following.follower.take() {
             follower.tell(ToFollower::Stop);
         }
-        self.copying.await_fetch();
+        self.fetching.await_end();
     }
 }

@@ -205,6 +205,7 @@ impl Server {
             durable,
             feeding: Default::default(),
             copying,
+            fetching: Default::default(),
             following: Default::default(),
             failing_over: Default::default(),
             exit: None,
