@@ -42,6 +42,8 @@ const COMMANDS: u64 = 300_000;
 const EPISODE_COMMANDS: u64 = 3000;
 /// Commands shown that last touched the keys of a difference.
 const SHOWN_MAX: usize = 15;
+/// Steps shown of those that are left when a difference is made small.
+const STEPS_SHOWN_MAX: usize = 60;
 
 fn number_from_env(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
@@ -186,7 +188,8 @@ fn report(run: &mut Run, steps: &[Step], difference: &Difference, episode_seed: 
         smallest.len(),
         steps.len()
     ));
-    for step in smallest.iter().take(60) {
+    // The last of them is the one that differs.
+    for step in &smallest[smallest.len().saturating_sub(STEPS_SHOWN_MAX)..] {
         out.push_str(&format!("    {step}\n"));
     }
     out.push_str(&format!("{again}"));
