@@ -1,5 +1,9 @@
-//! A connection of the old primary to the target of a failover: a thread that connects, authenticates, and then sends each request
-//! and reads its one line of answer. Not pure: the sockets around [`super::takeover::wire`].
+//! A connection of the old primary to the target of a failover: a thread that connects, authenticates, makes sure that somebody is there
+//! who understands takeovers, and then sends each request and reads its one line of answer. Not pure: the sockets around
+//! [`super::takeover::wire`].
+//!
+//! Without that question a target that wants a password, is no Stillpoint, or whose port is held open by something in between
+//! would be found out by the offer: with writes stopped, and nobody knowing what became of it.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs};
@@ -7,14 +11,14 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::takeover::wire::{ANSWER_BYTES_MAX, Address, Answer};
+use super::takeover::wire::{ANSWER_BYTES_MAX, Address, Answer, Request as TakeoverRequest, Token};
 use super::wire::Request;
 use crate::failover::machine::CONNECT_MS;
 
 /// What the loop is told of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OfferLinkEvent {
-    /// It is open and authenticated.
+    /// It is open and authenticated, and the target understands takeovers.
     Connected,
     /// It could not be opened, or has ended, for this reason. Nothing follows.
     Ended(String),
@@ -34,6 +38,8 @@ pub struct OfferLinkStart {
     /// `masteruser` and `masterauth`; no password, no AUTH.
     pub user: Option<Vec<u8>>,
     pub password: Vec<u8>,
+    /// A token to ask for, whichever: the answer does not matter, that there is one does.
+    pub token: Token,
 }
 
 impl OfferLink {
@@ -98,6 +104,11 @@ fn talk(
             let text = String::from_utf8_lossy(&answer).into_owned();
             return Err(io::Error::other(format!("AUTH was answered: {text}")));
         }
+    }
+    stream.write_all(&TakeoverRequest::State(start.token).encode())?;
+    let line = read_line(&mut stream)?;
+    if let Answer::TryAgain(why) | Answer::Refused(why) = Answer::parse(&line) {
+        return Err(io::Error::other(why));
     }
     notify(OfferLinkEvent::Connected);
     while let Ok(request) = requests.recv() {

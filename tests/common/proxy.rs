@@ -33,6 +33,8 @@ struct Rules {
     refuses: bool,
     /// By [`Way`]: nothing passes, on no connection.
     stalled: [bool; 2],
+    /// By [`Way`]: what holds back this way from itself on.
+    traps: [Option<&'static str>; 2],
     connections: Vec<Connection>,
     next_id: u64,
 }
@@ -70,6 +72,16 @@ impl Proxy {
         self.shared.lock().stalled[way as usize] = true;
     }
 
+    /// Holds back what is sent this way from the first message on that holds these words.
+    pub fn stall_at(&self, way: Way, words: &'static str) {
+        self.shared.lock().traps[way as usize] = Some(words);
+    }
+
+    /// Whether something is to be held back this way.
+    pub fn is_stalled(&self, way: Way) -> bool {
+        self.shared.lock().stalled[way as usize]
+    }
+
     /// What is held back stays so on the connections that there are; later ones are free.
     pub fn let_later_ones_pass(&self) {
         let mut rules = self.shared.lock();
@@ -87,6 +99,7 @@ impl Proxy {
         let mut rules = self.shared.lock();
         rules.refuses = false;
         rules.stalled = [false; 2];
+        rules.traps = [None; 2];
         for connection in &mut rules.connections {
             connection.held = [false; 2];
         }
@@ -123,8 +136,20 @@ impl Shared {
     }
 
     /// Waits until bytes may pass this way; false when the connection is no more.
-    fn may_pass(&self, id: u64, way: Way) -> bool {
+    fn may_pass(&self, id: u64, way: Way, bytes: &[u8]) -> bool {
         let mut rules = self.lock();
+        // A message of these is short and comes in one piece.
+        let springs = |words: &&str| {
+            bytes
+                .windows(words.len())
+                .any(|part| part == words.as_bytes())
+        };
+        if rules.traps[way as usize]
+            .take_if(|words| springs(words))
+            .is_some()
+        {
+            rules.stalled[way as usize] = true;
+        }
         loop {
             let Some(connection) = rules.connections.iter().find(|known| known.id == id) else {
                 return false;
@@ -160,12 +185,13 @@ impl Shared {
     fn pump(&self, id: u64, way: Way, mut from: TcpStream, mut to: TcpStream) {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
-            if !self.may_pass(id, way) || to.write_all(&buffer[..count]).is_err() {
+            if !self.may_pass(id, way, &buffer[..count]) || to.write_all(&buffer[..count]).is_err()
+            {
                 break;
             }
         }
         // The end waits its turn like bytes.
-        self.may_pass(id, way);
+        self.may_pass(id, way, &[]);
         let _ = to.shutdown(Shutdown::Write);
         let _ = from.shutdown(Shutdown::Read);
     }

@@ -33,11 +33,7 @@ fn the_connection_for_the_offer_is_cut_before_the_acknowledgement() {
 
 #[test]
 fn no_connection_for_the_offer_can_be_made() {
-    let pair = Pair::with(|| {
-        crate::common::Setup::new()
-            .arg("--requirepass", "")
-            .arg("--repl-timeout", "60")
-    });
+    let pair = Pair::start();
     let load = Load::start(&pair.one, "w");
     pair.before_two.lead_to(1);
     pair.before_two.cut();

@@ -19,8 +19,9 @@ struct Fake {
 impl Fake {
     fn new(setup: Setup) -> Fake {
         let primary = start(setup);
-        primary.expect_log("failover");
-        primary.expect_log("silent");
+        for words in ["failover", "silent", "may have"] {
+            primary.expect_log(words);
+        }
         primary.connect().ok("SET a 1");
         let port = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         port.set_nonblocking(true)
@@ -54,16 +55,17 @@ impl Fake {
         Link::over(link.expect("a connection").0)
     }
 
-    /// The next connection with a request of this sort; connections that close before they ask do not count.
+    /// The next connection with a request of this sort, behind the question whether it is understood.
     fn asked(&self, what: &str) -> Link {
-        loop {
-            let mut link = self.accept();
-            if let Some(words) = link.words() {
-                assert_eq!(words[..2], ["REPLCONF", "TAKEOVER"]);
-                assert_eq!(words[2], what);
-                return link;
+        let mut link = self.accept();
+        for expected in ["STATE", what] {
+            let words = link.words().expect("a request");
+            assert_eq!(words[..3], ["REPLCONF", "TAKEOVER", expected]);
+            if expected == "STATE" {
+                link.send(b"+UNSEEN\r\n");
             }
         }
+        link
     }
 
     fn is_primary_again(&self, result: &str) {
@@ -177,6 +179,62 @@ fn a_target_that_wants_another_password() {
         )
     });
     still_serves(&fake.primary);
+}
+
+#[test]
+fn a_target_that_does_not_understand_is_found_out_before_writes_stop() {
+    for answer in [
+        &b"-NOAUTH Authentication required.\r\n"[..],
+        b"-ERR unknown option\r\n",
+        b"what?\r\n",
+        b"",
+    ] {
+        let fake = Fake::new(Setup::new());
+        let mut conn = fake.primary.connect();
+        assert_eq!(conn.call("WAIT 1 30000"), Value::Int(1));
+        conn.send_line("FAILOVER");
+        let mut link = fake.accept();
+        assert_eq!(link.words().expect("a question")[2], "STATE");
+        link.send(answer);
+        drop(link);
+        let reply = conn.read();
+        // After a tenth of a second writes stop all the same, and go on now.
+        assert!(
+            reply == Value::ok() || reply.text().starts_with("ERR FAILOVER aborted: "),
+            "{reply:?}"
+        );
+        wait_over(&fake.primary);
+        let result = fake.primary.info("last_failover_result");
+        assert!(
+            result.starts_with("aborted: the target cannot be reached: "),
+            "{result}"
+        );
+        assert_eq!(fake.primary.info("role"), "master");
+        still_serves(&fake.primary);
+    }
+}
+
+#[test]
+fn a_target_whose_password_is_not_known_is_found_out_before_writes_stop() {
+    let pair = Pair::start();
+    let load = Load::start(&pair.one, "w");
+    pair.two.connect().ok("CONFIG SET requirepass hush");
+    let reply = pair.one.connect().call(&pair.command(""));
+    assert!(
+        reply == Value::ok() || reply.text().starts_with("ERR FAILOVER aborted: "),
+        "{reply:?}"
+    );
+    wait_over(&pair.one);
+    let result = pair.one.info("last_failover_result");
+    assert!(result.contains("NOAUTH"), "{result}");
+    load.wait_for_writes(20);
+    pair.one.connect().ok("CONFIG SET masterauth hush");
+    pair.begin();
+    wait_over(&pair.one);
+    let mut admin = pair.two.connect();
+    admin.ok("AUTH hush");
+    admin.cmd(&["CONFIG", "SET", "requirepass", ""]);
+    pair.settled(&pair.two, &load.end());
 }
 
 #[test]

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::proxy::Way;
-use crate::common::{Server, Value};
+use crate::common::{Server, Value, wait_until};
 use crate::load::Load;
 use crate::pair::{Pair, STEPS, Step, wait_aligned};
 use crate::{refuses_writes, state, wait_over, wait_role};
@@ -201,7 +200,11 @@ fn replicaof_of_another_node_is_refused_while_the_answer_is_awaited() {
         // By his word it follows the target, which is its replica, or has taken over: then it must be made one.
         pair.before_two.let_pass();
         if step == Step::Offer {
-            pair.two.connect().ok("REPLICAOF NO ONE");
+            // The late offer may be on its way into the target's hands at this moment.
+            let mut conn = pair.two.connect();
+            wait_until("the target takes the operator's word", || {
+                conn.call("REPLICAOF NO ONE") == Value::ok()
+            });
         }
         pair.settled(&pair.two, &load.end());
     }
@@ -249,14 +252,13 @@ fn the_operator_makes_two_primaries_and_then_one_of_them() {
     pair.two.connect().ok("SET theirs 1");
     pair.one.connect().ok("SET ours 1");
     pair.before_two.let_pass();
-    // One word, and the histories that have parted are one again: the other one's writes are counted and given up.
+    // One word, and the histories that have parted are one again: the other one's writes are given up.
+    // (How many they are is not known where both have begun a history of their own.)
     pair.two.expect_log("copying all data");
     pair.lead(&pair.two);
     assert!(pair.two.connect().call("GET theirs").is_null());
     assert_eq!(pair.two.connect().call("GET ours").text(), "1");
     ended.check(&pair.two);
-    let log = pair.two.log();
-    assert!(log.contains("1 writes of this node"), "{log}");
 }
 
 #[test]
@@ -265,23 +267,15 @@ fn replicaof_on_the_target_ends_the_switch() {
     let pair = Pair::start();
     let load = Load::start(&pair.one, "w");
     pair.stop_at(Step::Acknowledgement);
-    let elsewhere = crate::common::nodes::start_all::<1>();
-    let port = elsewhere[0].port();
     pair.two.connect().ok("REPLICAOF NO ONE");
     pair.before_one.let_pass();
     wait_over(&pair.one);
     load.wait_for_writes(20);
     pair.lead(&pair.two);
     // With the offer on its way: it is refused, since it is another's replica.
-    pair.before_two.stall(Way::ToServer);
-    pair.begin();
-    crate::wait_waits_for(&pair.one, "");
-    crate::common::wait_until("the offer is made", || {
-        state(&pair.one) == "failover-in-progress"
-    });
+    pair.stop_at(Step::Offer);
     let silent = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
     let nowhere = silent.local_addr().expect("an address").port();
-    assert_ne!(port, nowhere);
     pair.two
         .connect()
         .ok(&format!("REPLICAOF 127.0.0.1 {nowhere}"));
