@@ -35,6 +35,7 @@ mod timeouts;
 mod words;
 
 use common::{Server, Value, wait_until};
+#[allow(unused_imports, reason = "the module doc names them")]
 use pair::{Pair, Step};
 
 /// What a replica answers to a write.
