@@ -4,11 +4,11 @@
 //!
 //! | step | what does not pass | the old primary | the target |
 //! | --- | --- | --- | --- |
-//! | [`Step::Acknowledgement`] | what the target says to its primary | waits for it, writes parked | replica |
-//! | [`Step::Offer`] | what the old primary says to the target | has offered, writes parked | replica, knows nothing |
-//! | [`Step::Answer`] | what the target answers | has offered, writes parked | primary |
+//! | [`pair::Step::Acknowledgement`] | what the target says to its primary | waits for it, writes parked | replica |
+//! | [`pair::Step::Offer`] | what the old primary says to the target | has offered, writes parked | replica, knows nothing |
+//! | [`pair::Step::Answer`] | what the target answers | has offered, writes parked | primary |
 //!
-//! After each fault [`Pair::settled`] checks the promise: one node accepts writes, the other is its replica without a full
+//! After each fault [`pair::Pair::settled`] checks the promise: one node accepts writes, the other is its replica without a full
 //! copy, and what writers were told is written is there once, in order.
 //!
 //! `target_ends.rs` kills the target, `primary_ends.rs` the old primary, `cuts.rs` the link; `words.rs` has ABORT, REPLICAOF
@@ -35,8 +35,6 @@ mod timeouts;
 mod words;
 
 use common::{Server, Value, wait_until};
-#[allow(unused_imports, reason = "the module doc names them")]
-use pair::{Pair, Step};
 
 /// What a replica answers to a write.
 pub const READONLY: &str = "READONLY You can't write against a read only replica.";

@@ -122,8 +122,9 @@ fn a_second_failover_is_refused_at_every_step() {
     }
 }
 
+/// ecosystem.md 1.8, line 22: two requests for one primary disturbed each other (valkey 3996).
 #[test]
-fn of_two_failovers_at_once_one_runs() {
+fn two_failovers_at_once_disturbed_each_other() {
     for _ in 0..5 {
         let pair = Pair::start();
         let load = Load::start(&pair.one, "w");

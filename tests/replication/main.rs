@@ -3,7 +3,7 @@
 //! `commands.rs` is about REPLICAOF, ROLE and INFO, `following.rs` about the stream, `copying.rs` about full copies,
 //! `switching.rs` about changes of role, `pausing.rs` about CLIENT PAUSE on replicas, `waiting.rs` about WAIT and what a node
 //! refuses for want of peers, `settings.rs` about passwords, names and loops, `crashes.rs` about kill -9, `bad_primary.rs` and
-//! `bad_replica.rs` about peers that break the protocol.
+//! `bad_replica.rs` about peers that break the protocol, `museum.rs` about bugs that other servers had.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -15,6 +15,7 @@ mod copying;
 mod crashes;
 mod data;
 mod following;
+mod museum;
 mod pausing;
 mod peer;
 mod settings;

@@ -57,6 +57,7 @@ impl Link {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 panic!("nothing came; before it: \"{}\"", show(&self.received))
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.receive(),
             Err(_) => false,
         }
     }
