@@ -34,9 +34,12 @@ fn a_keep_alive_moved_the_offset() {
     let at = offset(&primary);
     let mut link = Link::follow_with_extras(&primary, 1);
     link.record();
-    for _ in 0..3 {
+    let mut keep_alives = 0;
+    while keep_alives < 3 {
         let line = link.line();
-        assert!(line.starts_with("+status "), "{line}");
+        // No record comes.
+        assert!(line.starts_with('+'), "{line}");
+        keep_alives += usize::from(line.starts_with("+status "));
     }
     assert_eq!([offset(&primary), offset(&replica)], [at, at]);
 }
