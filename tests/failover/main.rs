@@ -11,7 +11,7 @@
 //! After each fault [`pair::Pair::settled`] checks the promise: one node accepts writes, the other is its replica without a full
 //! copy, and what writers were told is written is there once, in order.
 //!
-//! `target_ends.rs` kills the target, `primary_ends.rs` the old primary, `cuts.rs` the link; `words.rs` has ABORT, REPLICAOF
+//! `connection.rs` is about what comes before these steps, `target_ends.rs` kills the target, `primary_ends.rs` the old primary, `cuts.rs` the link; `words.rs` has ABORT, REPLICAOF
 //! and a second FAILOVER, `timeouts.rs` TIMEOUT and FORCE, `targets.rs` targets that misbehave, `redis_cases.rs` the cases of
 //! Redis's integration/failover, `sentinel.rs` an unmodified redis-sentinel.
 
@@ -23,6 +23,7 @@ mod data;
 #[allow(dead_code)]
 mod peer;
 
+mod connection;
 mod cuts;
 mod load;
 mod pair;
