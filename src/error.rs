@@ -48,6 +48,10 @@ pub fn printed(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
+/// To a replica whose link cannot come about just now. Kvrocks's words: its replicas compare the whole line, and after any other
+/// they copy everything.
+pub const RESTORING: ReplyError =
+    ReplyError::fixed("LOADING kvrocks is restoring the db from backup");
 /// `ERR syntax error`
 pub const SYNTAX: ReplyError = ReplyError::fixed("ERR syntax error");
 /// The key holds another type.

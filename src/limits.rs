@@ -23,6 +23,10 @@ pub const CLIENT_TURN_OUTPUT_BYTES_MAX: usize = 1 << 20;
 /// Parked commands run again per turn after a release, so that everybody else is served in between.
 pub const RELEASES_PER_TURN_MAX: usize = 128;
 
+/// Clients who waited for a commit and are sent their replies in one turn (a `send` takes some 8 us), so that everybody else is
+/// served in between.
+pub const FREED_SENDS_PER_TURN_MAX: usize = 64;
+
 /// Messages from helper threads taken per turn.
 pub const MAILBOX_EVENTS_PER_TURN_MAX: usize = 1024;
 

@@ -107,6 +107,7 @@ fn the_clock_is_read_in_one_file() {
 fn threads_start_where_the_design_names_them() {
     let allowed = [
         "src/replication/fetch.rs",
+        "src/replication/connect.rs",
         "src/storage/flusher.rs",
         "src/server/workers.rs",
         "src/server/signals.rs",

@@ -2,8 +2,10 @@
 
 All writers live in one process with one selector, because they share the processors with the servers. Each has one
 pair in flight: `SET key value` and `INCR counter`, sent together, replied to in turn. A command that is answered
-READONLY has not run: the writer asks every node for its role, connects to the primary, and sends it again. A command
-whose connection broke before its reply is *unknown*: it may have run or not, and is not sent again.
+READONLY has not run: every node is asked for its role, and the writer sends it again to the primary. It has a
+connection to each node from the beginning, as clients of a cluster do, so that what is measured is the servers' doing
+and not sixteen connects of one process. A command whose connection broke before its reply is *unknown*: it may have
+run or not, and is not sent again.
 """
 
 import gc
@@ -88,16 +90,27 @@ def connect(port):
     return made
 
 
+def _is_open(idle):
+    """Whether the peer of a connection on which nothing is owed still has it open."""
+    try:
+        return bool(idle.recv(1))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
 class Writer:
     """One writer: its connection, the pair in flight, and its ledger."""
 
-    __slots__ = ("index", "socket", "port", "ledger", "number", "due", "sent_at", "owed", "output", "input", "counter",
+    __slots__ = ("index", "socket", "port", "spares", "ledger", "number", "due", "sent_at", "owed", "output", "input", "counter",
                  "refused")
 
     def __init__(self, index):
         self.index = index
         self.socket = None
         self.port = None
+        self.spares = {}         # port -> connection to a node that is not the primary
         self.ledger = Ledger()
         self.number = 0
         self.due = 0.0
@@ -194,6 +207,7 @@ class Writers:
             self._begin_phase()
             now = time.monotonic()
             for writer in self._writers:
+                self._open_spares(writer)
                 writer.due = now + self._period_s * writer.index / len(self._writers)
                 if writer.socket is None and writer not in self._homeless:
                     self._homeless.append(writer)
@@ -282,6 +296,8 @@ class Writers:
             return
         if writer.refused:
             writer.owed, writer.refused = writer.refused, []
+            self._selector.unregister(writer.socket)
+            writer.spares[writer.port] = writer.socket
             self._leave(writer)
         else:
             self._end_pair(writer, now)
@@ -296,11 +312,11 @@ class Writers:
         """Its connection is gone: what is owed is unknown, and the next pair goes to wherever the primary is."""
         self._unknown += writer.give_up()
         writer.owed, writer.refused = writer.refused, []
+        self._selector.unregister(writer.socket)
+        writer.socket.close()
         self._leave(writer)
 
     def _leave(self, writer):
-        self._selector.unregister(writer.socket)
-        writer.socket.close()
         writer.socket, writer.port, writer.output, writer.input = None, None, b"", b""
         self._homeless.append(writer)
 
@@ -348,9 +364,22 @@ class Writers:
             for writer in homeless:
                 self._move_in(writer, port)
 
+    def _open_spares(self, writer):
+        """A connection to each node; one that is down is connected to when it is the primary."""
+        for port in self._ports:
+            spare = writer.spares.pop(port, None)
+            if spare is not None and _is_open(spare):
+                writer.spares[port] = spare
+            elif port != writer.port:
+                try:
+                    writer.spares[port] = connect(port)
+                except OSError:
+                    pass
+
     def _move_in(self, writer, port):
+        spare = writer.spares.pop(port, None)
         try:
-            writer.socket = connect(port)
+            writer.socket = spare if spare is not None and _is_open(spare) else connect(port)
         except OSError:
             self._homeless.append(writer)
             return

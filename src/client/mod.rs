@@ -1,6 +1,7 @@
 //! A connection's session: who it is, what it sent and has not been told yet, and why it is not reading commands now.
 //! Sockets are the reactor's; nothing here does I/O.
 
+pub mod gated;
 pub mod input;
 pub mod output;
 pub mod session;

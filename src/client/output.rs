@@ -121,6 +121,11 @@ impl Output {
         !self.gates.is_empty()
     }
 
+    /// The commit that the first byte which may not be sent waits for.
+    pub fn first_gate(&self) -> Option<GroupId> {
+        self.gates.front().map(|gate| gate.group)
+    }
+
     /// Whether nothing is left to send, now or later.
     pub fn is_empty(&self) -> bool {
         self.sent == self.buf.len()

@@ -47,12 +47,10 @@ pub enum Flag {
     OutputListed = 1 << 7,
     /// It is on the list of those with input left over.
     InputListed = 1 << 8,
-    /// A Sentinel: it said so by publishing or subscribing to the hello channel.
-    Sentinel = 1 << 9,
     /// The peer has closed its sending side; there may be bytes left to read.
-    HungUp = 1 << 10,
-    /// It is on the list of those with output that waits for a commit.
-    GateListed = 1 << 11,
+    HungUp = 1 << 9,
+    /// Its output waits for a commit, or has done so and waits to be sent.
+    GateListed = 1 << 10,
 }
 
 /// `CLIENT REPLY ON|OFF|SKIP`.

@@ -4,7 +4,6 @@
 use super::context::{ControlCtx, DataCtx, Rng};
 use super::gate::{self, Candidate, Verdict};
 use super::halt::{Halt, Wait};
-pub use super::parking::unblock_with_error;
 use super::parking::{leave_list, new_parked, park, serve_written_keys, wait_for};
 use super::spec::Handler;
 use super::table::Command;

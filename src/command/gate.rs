@@ -5,7 +5,7 @@ use super::spec::{Class, Flags, KeySpec};
 use super::table::Command;
 use crate::client::waiting::Reason;
 use crate::client::{Client, Flag};
-use crate::error::{READONLY, ReplyError};
+use crate::error::{READONLY, RESTORING, ReplyError};
 use crate::node::{Node, Role};
 use crate::resp::{Args, Proto};
 use crate::text::crc::slot;
@@ -152,16 +152,16 @@ fn promotion(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict
 fn replicas(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
     const NO_REPLICAS: ReplyError =
         ReplyError::fixed("NOREPLICAS Not enough good replicas to write.");
-    let needed = node.config.min_replicas_to_write;
-    if needed == 0 || candidate.class != Class::Write || node.role != Role::Primary {
+    if candidate.class != Class::Write || node.role != Role::Primary {
         return Verdict::Pass;
     }
-    let lag_max = u64::from(node.config.min_replicas_max_lag_s);
-    let good = node.replication.progress.good_count(lag_max, node.now());
-    if lag_max == 0 || good >= needed as usize {
-        Verdict::Pass
-    } else {
+    let needed = node.config.min_replicas_to_write as usize;
+    let lag_max_s = u64::from(node.config.min_replicas_max_lag_s);
+    let progress = &node.replication.progress;
+    if progress.refuses_writes(needed, lag_max_s, node.now()) {
         Verdict::Reject(NO_REPLICAS)
+    } else {
+        Verdict::Pass
     }
 }
 
@@ -195,7 +195,8 @@ fn loading(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
         .as_ref()
         .is_some_and(|followed| followed.is_swapping);
     if is_swapping && !candidate.command.spec.flags.has(Flags::LOADING) {
-        Verdict::Reject(LOADING)
+        let is_link = candidate.command.spec.name == "psync";
+        Verdict::Reject(if is_link { RESTORING } else { LOADING })
     } else {
         Verdict::Pass
     }

@@ -4,7 +4,7 @@
 use super::context::ControlCtx;
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Flags, Spec};
-use crate::error::ReplyError;
+use crate::error::RESTORING;
 use crate::node::replication::LinkRequest;
 use crate::replication::requests::{PsyncRequest, ReplicaOptions};
 use crate::replication::wire::Extras;
@@ -120,11 +120,10 @@ fn fetch_file(_: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
 
 /// Answered when a worker has looked at the log: by the stream, or by an error.
 fn psync(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
-    const CHANGING: ReplyError = ReplyError::fixed("LOADING this node is changing its role");
     let words: Vec<&[u8]> = (1..args.len()).map(|at| args.at(at)).collect();
     let PsyncRequest { id, next } = PsyncRequest::read(&words)?;
     if ctx.node.replication.change.is_some() {
-        return Err(CHANGING.into());
+        return Err(RESTORING.into());
     }
     Err(Halt::Wait(Wait::Psync { id, next }))
 }

@@ -12,7 +12,7 @@ use crate::client::{ClientKey, Flag, Parked, State};
 use crate::clock::MonoMs;
 use crate::error::ReplyError;
 use crate::node::{Node, Request, WorkerJob};
-use crate::resp::Args;
+use crate::resp::{Args, Reply};
 use crate::storage::store::Store;
 
 /// Evaluates a parked command again, from the first check.
@@ -99,49 +99,35 @@ fn holds_something(node: &mut Node, (db, name): &DbKey) -> bool {
 
 /// The parked command of `key` has come to the end of its own time.
 pub fn time_out(node: &mut Node, key: ClientKey) {
-    let Some(client) = node.clients.get_mut(key) else {
-        return;
-    };
-    let State::Parked(parked) = std::mem::take(&mut client.state) else {
-        return;
-    };
-    let proto = client.proto;
-    leave_list(node, key, &parked);
-    let mut reply = node.take_reply(proto);
-    match parked.on_timeout {
-        Some(OnTimeout::Null) => reply.null(),
-        Some(OnTimeout::Acknowledged) => {
-            reply.count(node.acknowledged_count(key).unwrap_or(0));
-        }
-        Some(OnTimeout::NullArray) | None => reply.null_array(),
-    }
-    let args = parked.args.as_args();
-    account::executed(node, key, parked.command, args, parked.spent_us, None);
-    finish_reply(node, key, reply);
-    node.list_input(key);
+    end_wait(node, key, None, |node, parked, reply| {
+        match parked.on_timeout {
+            Some(OnTimeout::Null) => reply.null(),
+            Some(OnTimeout::Acknowledged) => {
+                reply.count(node.acknowledged_count(key).unwrap_or(0));
+            }
+            Some(OnTimeout::NullArray) | None => reply.null_array(),
+        };
+    });
 }
 
-/// Ends the wait of `key` with a reply, given as its bytes.
+/// Ends the wait of `key` with a reply, given as its bytes. Not from within another client's command.
 pub fn unblock_with_bytes(node: &mut Node, key: ClientKey, bytes: &[u8]) {
-    let Some(client) = node.clients.get_mut(key) else {
-        return;
-    };
-    let State::Parked(parked) = std::mem::take(&mut client.state) else {
-        return;
-    };
-    let proto = client.proto;
-    leave_list(node, key, &parked);
-    let mut reply = node.take_reply(proto);
-    reply.raw(bytes);
-    let args = parked.args.as_args();
-    account::executed(node, key, parked.command, args, parked.spent_us, None);
     node.view.begin_command();
-    finish_reply(node, key, reply);
-    node.list_input(key);
+    end_wait(node, key, None, |_, _, reply| reply.raw(bytes));
 }
 
 /// Ends the wait of `key` with an error (CLIENT UNBLOCK ... ERROR, a change of role).
 pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
+    end_wait(node, key, Some(error), |_, _, reply| reply.error(error));
+}
+
+/// Takes `key` off the blocked list and gives its command the reply that `write` writes; `error` is what it counts as.
+fn end_wait(
+    node: &mut Node,
+    key: ClientKey,
+    error: Option<&ReplyError>,
+    write: impl FnOnce(&Node, &Parked, &mut Reply),
+) {
     let Some(client) = node.clients.get_mut(key) else {
         return;
     };
@@ -151,16 +137,9 @@ pub fn unblock_with_error(node: &mut Node, key: ClientKey, error: &ReplyError) {
     let proto = client.proto;
     leave_list(node, key, &parked);
     let mut reply = node.take_reply(proto);
-    reply.error(error);
+    write(node, &parked, &mut reply);
     let args = parked.args.as_args();
-    account::executed(
-        node,
-        key,
-        parked.command,
-        args,
-        parked.spent_us,
-        Some(error),
-    );
+    account::executed(node, key, parked.command, args, parked.spent_us, error);
     finish_reply(node, key, reply);
     node.list_input(key);
 }

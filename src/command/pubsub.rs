@@ -6,8 +6,8 @@
 use super::context::ControlCtx;
 use super::halt::Run;
 use super::spec::{Class, Flags, KeySpec, Spec};
-use crate::client::Flag;
 use crate::error::ReplyError;
+use crate::failover::sentinel::HELLO_CHANNEL;
 use crate::node::Role;
 use crate::pubsub::{Kind, Subscriptions};
 use crate::resp::{Args, Reply};
@@ -22,8 +22,6 @@ const PUBLISHER: Flags = Flags::PUBSUB
     .and(Flags::FAST)
     .and(Flags::MAY_REPLICATE);
 const LOOKER: Flags = Flags::PUBSUB.and(Flags::LOADING).and(Flags::STALE);
-/// The channel on which Sentinels greet each other; it is never held back and never replicated.
-pub const SENTINEL_HELLO: &[u8] = b"__sentinel__:hello";
 
 /// The family.
 pub const SPECS: &[Spec] = &[
@@ -198,9 +196,6 @@ fn add_all(ctx: &mut ControlCtx<'_>, kind: Kind, args: Args<'_>) -> Run {
     for name in args.from(1).iter() {
         let client = ctx.client;
         let session = ctx.session();
-        if kind == Kind::Channel && name == SENTINEL_HELLO {
-            session.set(Flag::Sentinel, true);
-        }
         let subscriptions = session.subscriptions.get_or_insert_default();
         let is_new = names(subscriptions, kind).insert(name.into());
         let count = shown_count(subscriptions, kind);
@@ -298,7 +293,7 @@ fn publish_to(ctx: &mut ControlCtx<'_>, kind: Kind, args: Args<'_>) -> Run {
     let group = (!ctx.in_exec).then(|| ctx.session().dependency.max(ctx.node.view.dependency()));
     let receivers = ctx.node.publish(kind, args.at(1), args.at(2), group);
     // A replica's own messages are its own clients' affair, as in Redis.
-    let is_replicated = kind == Kind::Channel && args.at(1) != SENTINEL_HELLO;
+    let is_replicated = kind == Kind::Channel && args.at(1) != HELLO_CHANNEL;
     if is_replicated && ctx.node.role == Role::Primary {
         ctx.node
             .replication

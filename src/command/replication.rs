@@ -48,16 +48,16 @@ fn role(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
     let node = &*ctx.node;
     match &node.replication.followed {
         None => {
-            let rows = node.replication.progress.rows(node.now());
+            let rows = node.replication.progress.role_rows();
             ctx.reply.array(3);
             ctx.reply.bulk(b"master");
             ctx.reply.int(offset);
             ctx.reply.array(rows.len());
-            for row in rows {
+            for (address, offset) in rows {
                 ctx.reply.array(3);
-                ctx.reply.bulk(row.address.ip.as_bytes());
-                ctx.reply.bulk(row.address.port.to_string().as_bytes());
-                ctx.reply.bulk(row.offset.get().to_string().as_bytes());
+                ctx.reply.bulk(address.ip.as_bytes());
+                ctx.reply.bulk(address.port.to_string().as_bytes());
+                ctx.reply.bulk(offset.get().to_string().as_bytes());
             }
         }
         Some(followed) => {

@@ -117,7 +117,7 @@ pub fn looks_at_keys(client: &Client, command: &'static Command) -> bool {
 /// pause: it touches neither the WAL nor the stream, and without it Sentinel calls a paused primary down.
 pub fn class_of(client: &Client, command: &'static Command, args: Args<'_>) -> (Class, bool) {
     let spec = command.spec;
-    if spec.name == "publish" && args.get(1) == Some(super::pubsub::SENTINEL_HELLO) {
+    if spec.name == "publish" && args.get(1) == Some(crate::failover::sentinel::HELLO_CHANNEL) {
         return (Class::Control, false);
     }
     if spec.name != "exec" {

@@ -6,7 +6,8 @@
 
 use crate::error::ReplyError;
 
-/// Sentinels subscribe to this channel on every node that they watch.
+/// Sentinels subscribe to this channel, and greet each other on it, on every node that they watch. What is published here is never held
+/// back and never replicated.
 pub const HELLO_CHANNEL: &[u8] = b"__sentinel__:hello";
 
 /// Refuses a switch while clients are subscribed to [`HELLO_CHANNEL`], and says what to do instead.

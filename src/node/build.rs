@@ -2,6 +2,7 @@
 
 use super::replication::Replication;
 use super::{Node, Role};
+use crate::client::gated::Gated;
 use crate::clock::Clock;
 use crate::command::context::{DataSettings, Rng};
 use crate::config::Config;
@@ -83,7 +84,7 @@ impl Node {
             requests: Vec::new(),
             output_list: Vec::new(),
             input_list: Vec::new(),
-            gated_list: Vec::new(),
+            gated: Gated::default(),
             closing_list: Vec::new(),
             scratch: Vec::new(),
             config,

@@ -15,6 +15,7 @@ pub mod stats;
 pub use applier::{Applier, Refused};
 pub use requests::{Request, WorkerJob};
 
+use crate::client::gated::Gated;
 use crate::client::transaction::Watches;
 use crate::client::waiting::Waiting;
 use crate::client::{ClientKey, Clients, Reading};
@@ -123,8 +124,8 @@ pub struct Node {
     pub output_list: Vec<ClientKey>,
     /// Clients with whole commands left in their input.
     pub input_list: Vec<ClientKey>,
-    /// Clients with output that waits for a commit.
-    pub gated_list: Vec<ClientKey>,
+    /// Clients with output that waits for a commit, and those with output that one has freed.
+    pub gated: Gated,
     /// Clients to close at the end of the turn.
     pub closing_list: Vec<ClientKey>,
     pub(crate) scratch: Vec<u8>,

@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::{Node, Request, Role};
+use crate::client::ClientKey;
 use crate::client::waiting::Reason;
-use crate::client::{ClientKey, Flag};
 use crate::clock::MonoMs;
 use crate::command::parking;
 use crate::error::ReplyError;
@@ -219,13 +219,6 @@ impl Node {
             parking::unblock_with_error(self, client, &UNBLOCKED);
             self.close_after_reply(client);
         }
-    }
-
-    /// Whether a Sentinel is connected.
-    pub fn has_sentinel(&self) -> bool {
-        self.clients
-            .iter()
-            .any(|client| client.has(Flag::Sentinel) && !client.has(Flag::CloseNow))
     }
 
     /// What a batch of the primary sets off for this node's clients: WATCH, and those who wait for keys.

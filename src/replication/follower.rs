@@ -5,11 +5,9 @@
 //! its way to the loop is bounded: above the bound the socket is not read.
 
 use std::io;
-use std::net::{TcpStream as BlockingStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -17,9 +15,11 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token, Waker};
 
 use super::acks::AckSchedule;
+use super::connect::connect;
 use super::frames::{Frame, FrameReader};
 use super::handshake::{Action, Link, LinkSettings, LinkState, Position, Problem};
 use super::history::Peer;
+use super::timed::{Halt, StopFlags};
 use super::wire::{LineReader, Request};
 use crate::clock::{Clock, MonoMs, SystemClock};
 use crate::limits::RECEIVED_IN_FLIGHT_BYTES_MAX;
@@ -37,13 +37,13 @@ const READS_PER_TURN_MAX: usize = 16;
 pub enum ToFollower {
     /// Where this node stands, in answer to [`FollowerEvent::AskPosition`].
     Position(Position),
-    /// The copy that was fetched is this node's database now, or why it is not.
-    Copied(Result<(), String>),
+    /// The copy that was fetched is this node's database now, with these rules for batches, or why it is not.
+    Copied(Result<BatchRules, String>),
     /// What was given to the loop and is not committed is lost: begin anew.
     Restart,
     /// The configuration has changed.
     Settings(LinkSettings),
-    /// End; [`FollowerEvent::Stopped`] is the last event.
+    /// End. A connection that is being made, a lookup and a full copy are given up.
     Stop,
 }
 
@@ -71,7 +71,8 @@ pub enum FollowerEvent {
     CopyFetched,
     /// Something is the matter that was not before.
     Problem(Problem),
-    /// The thread has ended.
+    /// The thread has ended. The loop, which need not wait for that, may say the same to itself: nothing of this following
+    /// counts from then on.
     Stopped,
 }
 
@@ -109,13 +110,12 @@ pub struct FollowerStart {
     pub fetch: Fetch,
 }
 
-/// The loop's end of the follower.
+/// The loop's end of the follower. Nobody waits for the thread: told to stop, it ends by itself.
 pub struct Follower {
     sender: Sender<ToFollower>,
     waker: Arc<Waker>,
     gauge: Arc<FollowerGauge>,
     clock: SystemClock,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl Follower {
@@ -134,6 +134,7 @@ impl Follower {
             poll,
             receiver,
             gauge: Arc::clone(&gauge),
+            _waker: Arc::clone(&waker),
             clock,
             host: start.host,
             port: start.port,
@@ -144,7 +145,7 @@ impl Follower {
             shown: None,
             connection: None,
         };
-        let thread = std::thread::Builder::new()
+        std::thread::Builder::new()
             .name("follower".to_owned())
             .spawn(move || shell.run())?;
         Ok(Follower {
@@ -152,7 +153,6 @@ impl Follower {
             waker,
             gauge,
             clock,
-            thread: Some(thread),
         })
     }
 
@@ -182,15 +182,6 @@ impl Follower {
     pub fn silence_ms(&self) -> u64 {
         let now = self.clock.turn().now().0;
         now.saturating_sub(self.gauge.heard_at_ms.load(Ordering::Acquire))
-    }
-
-    /// Waits for the thread, which was told to stop.
-    pub fn join(mut self) {
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            log::error!("the follower panicked");
-        }
     }
 
     fn wake(&self) {
@@ -223,6 +214,8 @@ struct Shell {
     poll: Poll,
     receiver: Receiver<ToFollower>,
     gauge: Arc<FollowerGauge>,
+    /// Kept, or the wake-up for the last message would go with the loop's end of the follower.
+    _waker: Arc<Waker>,
     clock: SystemClock,
     host: String,
     port: u16,
@@ -301,7 +294,10 @@ impl Shell {
             let now = self.now();
             match message {
                 ToFollower::Position(position) => self.link.position(position, now),
-                ToFollower::Copied(Ok(())) => self.link.copied(now),
+                ToFollower::Copied(Ok(rules)) => {
+                    self.rules = rules;
+                    self.link.copied(now);
+                }
                 ToFollower::Copied(Err(text)) => self.link.copy_failed(&text, now),
                 ToFollower::Restart => {
                     self.gauge.in_flight_bytes.store(0, Ordering::Release);
@@ -348,15 +344,16 @@ impl Shell {
             .link
             .next_deadline()
             .map_or(1000, |deadline| deadline.since(self.now()).max(1));
-        let result = connect(&self.host, self.port, Duration::from_millis(timeout)).and_then(
-            |mut stream| {
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                self.poll
-                    .registry()
-                    .register(&mut stream, SOCKET, interest)?;
-                Ok(stream)
-            },
-        );
+        let stop = StopFlags::new([Arc::clone(&self.gauge.stops)]);
+        let result = connect(&self.host, self.port, timeout, &stop).and_then(|stream| {
+            let mut stream = TcpStream::from_std(stream);
+            let interest = Interest::READABLE | Interest::WRITABLE;
+            self.poll
+                .registry()
+                .register(&mut stream, SOCKET, interest)
+                .map_err(Halt::Io)?;
+            Ok(stream)
+        });
         let now = self.now();
         match result {
             Ok(stream) => {
@@ -578,20 +575,4 @@ impl Shell {
             }
         }
     }
-}
-
-/// Connects, waiting at most `timeout` for each address that the name has.
-fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<TcpStream> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for addr in (host, port).to_socket_addrs()? {
-        match BlockingStream::connect_timeout(&addr, timeout) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_nonblocking(true)?;
-                return Ok(TcpStream::from_std(stream));
-            }
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
 }

@@ -14,7 +14,7 @@
 //! 6. [`takeover`]: the target's side of a planned switch ([`crate::failover`] is the old primary's).
 //!
 //! Not pure are [`feeder`], [`follower`] and [`offer_link`], the threads with the sockets of links; and the two sides of a full copy, blocking
-//! code on sockets of its own ([`timed`]): [`full_copy`] ships a checkpoint, [`fetch`] fetches one; [`evidence`] reads the log for a PSYNC.
+//! code on sockets of its own ([`mod@connect`], [`timed`]): [`full_copy`] ships a checkpoint, [`fetch`] fetches one; [`evidence`] reads the log for a PSYNC.
 //!
 //! A batch that arrives is validated by [`crate::storage::received`] before anything is done with it.
 //!
@@ -39,6 +39,7 @@
 //! ```
 
 pub mod acks;
+pub mod connect;
 pub mod evidence;
 pub mod feeder;
 pub mod feeding;

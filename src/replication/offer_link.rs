@@ -5,13 +5,13 @@
 //! Without that question a target that wants a password, is no Stillpoint, or whose port is held open by something in between
 //! would be found out by the offer: with writes stopped, and nobody knowing what became of it.
 
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use super::takeover::wire::{ANSWER_BYTES_MAX, Address, Answer, Request as TakeoverRequest, Token};
+use super::timed::{Halt, StopFlags, TimedStream};
 use super::wire::Request;
 use crate::failover::machine::CONNECT_MS;
 
@@ -26,10 +26,11 @@ pub enum OfferLinkEvent {
     Answered(Answer),
 }
 
-/// The loop's end of a connection. It closes when this goes.
+/// The loop's end of a connection. When this goes, the thread gives up whatever it is at and closes the connection; nobody
+/// waits for it.
 pub struct OfferLink {
-    requests: Option<Sender<Vec<u8>>>,
-    stream: Arc<Mutex<Option<TcpStream>>>,
+    requests: Sender<Vec<u8>>,
+    stops: Arc<AtomicBool>,
 }
 
 /// What to connect with.
@@ -49,107 +50,63 @@ impl OfferLink {
         notify: impl Fn(OfferLinkEvent) + Send + 'static,
     ) -> io::Result<OfferLink> {
         let (requests, received) = mpsc::channel();
-        let stream = Arc::new(Mutex::new(None));
-        let shared = Arc::clone(&stream);
+        let stops = Arc::new(AtomicBool::new(false));
+        let flags = StopFlags::new([Arc::clone(&stops)]);
         let thread = std::thread::Builder::new().name("offer-link".to_owned());
         thread.spawn(move || {
-            if let Err(error) = talk(&start, &received, &shared, &notify) {
-                notify(OfferLinkEvent::Ended(error.to_string()));
+            if let Err(why) = talk(&start, &received, flags, &notify) {
+                notify(OfferLinkEvent::Ended(why));
             }
         })?;
-        Ok(OfferLink {
-            requests: Some(requests),
-            stream,
-        })
+        Ok(OfferLink { requests, stops })
     }
 
     /// Sends a request; its answer is an event.
     pub fn send(&self, request: Vec<u8>) {
-        if let Some(requests) = &self.requests {
-            // A thread that has ended has said so.
-            let _ = requests.send(request);
-        }
+        // A thread that has ended has said so.
+        let _ = self.requests.send(request);
     }
 }
 
 impl Drop for OfferLink {
     fn drop(&mut self) {
-        self.requests = None;
-        // Wakes the thread from a read.
-        if let Ok(stream) = self.stream.lock()
-            && let Some(stream) = &*stream
-        {
-            let _ = stream.shutdown(Shutdown::Both);
-        }
+        self.stops.store(true, Ordering::Release);
     }
 }
 
 fn talk(
     start: &OfferLinkStart,
     requests: &Receiver<Vec<u8>>,
-    shared: &Mutex<Option<TcpStream>>,
+    stop: StopFlags,
     notify: &impl Fn(OfferLinkEvent),
-) -> io::Result<()> {
-    let mut stream = connect(&start.target)?;
-    if let Ok(mut place) = shared.lock() {
-        *place = Some(stream.try_clone()?);
-    }
+) -> Result<(), String> {
+    let text = |halt: Halt| halt.to_string();
+    let Address { host, port } = &start.target;
+    // How long an answer may take is the machine's to say.
+    let stall_ms = u64::MAX;
+    let mut stream = TimedStream::connect(host, *port, CONNECT_MS, stall_ms, stop).map_err(text)?;
     if !start.password.is_empty() {
         let user = start.user.as_deref();
         let password = &start.password;
         let request = Request::Auth { user, password }.to_bytes();
-        stream.write_all(&request)?;
-        let answer = read_line(&mut stream)?;
-        if answer != b"+OK" {
-            let text = String::from_utf8_lossy(&answer).into_owned();
-            return Err(io::Error::other(format!("AUTH was answered: {text}")));
+        stream.write_all(&request).map_err(text)?;
+        let answer = stream.read_line(ANSWER_BYTES_MAX).map_err(text)?;
+        if answer[..] != b"+OK"[..] {
+            let words = String::from_utf8_lossy(&answer);
+            return Err(format!("AUTH was answered: {words}"));
         }
     }
-    stream.write_all(&TakeoverRequest::State(start.token).encode())?;
-    let line = read_line(&mut stream)?;
+    let question = TakeoverRequest::State(start.token).encode();
+    stream.write_all(&question).map_err(text)?;
+    let line = stream.read_line(ANSWER_BYTES_MAX).map_err(text)?;
     if let Answer::TryAgain(why) | Answer::Refused(why) = Answer::parse(&line) {
-        return Err(io::Error::other(why));
+        return Err(why);
     }
     notify(OfferLinkEvent::Connected);
     while let Ok(request) = requests.recv() {
-        stream.write_all(&request)?;
-        let line = read_line(&mut stream)?;
+        stream.write_all(&request).map_err(text)?;
+        let line = stream.read_line(ANSWER_BYTES_MAX).map_err(text)?;
         notify(OfferLinkEvent::Answered(Answer::parse(&line)));
     }
     Ok(())
-}
-
-fn connect(target: &Address) -> io::Result<TcpStream> {
-    let mut failed = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for addr in (target.host.as_str(), target.port).to_socket_addrs()? {
-        match TcpStream::connect_timeout(&addr, Duration::from_millis(CONNECT_MS)) {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
-}
-
-/// Reads one line, without its end. Byte by byte: a line is short, and nothing follows it.
-fn read_line(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    let mut byte = [0];
-    while line.len() < ANSWER_BYTES_MAX {
-        match stream.read(&mut byte) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) if byte == *b"\n" => {
-                if line.last() == Some(&b'\r') {
-                    line.pop();
-                }
-                return Ok(line);
-            }
-            Ok(_) => line.push(byte[0]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Err(io::Error::other("the answer is too long"))
 }

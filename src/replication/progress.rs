@@ -89,10 +89,8 @@ pub struct Replica {
     acked_seq: Option<Seq>,
     /// Bytes given to the link and not taken by the replica's socket yet.
     queued_bytes: u64,
-    /// When it was last heard of: an acknowledgement, or bytes taken by its socket if it never acknowledges.
+    /// When it was last heard of: its last acknowledgement, else when its link or its stage began.
     heard_at: MonoMs,
-    /// Since when bytes are queued of which none has left.
-    stuck_since: Option<MonoMs>,
 }
 
 impl Replica {
@@ -143,25 +141,8 @@ impl Replica {
         self.stage.is_streaming() && self.acked_seq.is_some()
     }
 
-    fn queue(&mut self, bytes: u64, now: MonoMs) {
-        self.queued_bytes = bytes;
-        if bytes == 0 {
-            self.stuck_since = None;
-        } else {
-            self.stuck_since.get_or_insert(now);
-        }
-    }
-
     fn has_acked(&self, seq: Seq) -> bool {
         self.stage.is_streaming() && self.acked_seq.is_some_and(|acked| acked >= seq)
-    }
-
-    /// Whether nothing that it was sent up to `seq` can be lost with this process.
-    fn is_done_with(&self, seq: Seq) -> bool {
-        match self.acks {
-            Acks::Never => self.sent_seq >= seq && self.queued_bytes == 0,
-            Acks::Prompt | Acks::Now => self.has_acked(seq),
-        }
     }
 }
 
@@ -239,7 +220,6 @@ impl Progress {
             acked_seq: None,
             queued_bytes: 0,
             heard_at: now,
-            stuck_since: None,
         };
         self.replicas.insert(id, replica);
         id
@@ -259,21 +239,10 @@ impl Progress {
     }
 
     /// Everything up to `seq` was given to its link, where `queued_bytes` wait for the socket.
-    pub fn sent(&mut self, id: ReplicaId, seq: Seq, queued_bytes: u64, now: MonoMs) {
+    pub fn sent(&mut self, id: ReplicaId, seq: Seq, queued_bytes: u64) {
         if let Some(replica) = self.replicas.get_mut(&id) {
             replica.sent_seq = replica.sent_seq.max(seq);
-            replica.queue(queued_bytes, now);
-        }
-    }
-
-    /// Its socket took bytes; `queued_bytes` still wait for it.
-    pub fn drained(&mut self, id: ReplicaId, queued_bytes: u64, now: MonoMs) {
-        if let Some(replica) = self.replicas.get_mut(&id) {
-            replica.stuck_since = None;
-            replica.queue(queued_bytes, now);
-            if replica.acks == Acks::Never {
-                replica.heard_at = now;
-            }
+            replica.queued_bytes = queued_bytes;
         }
     }
 
@@ -327,16 +296,6 @@ impl Progress {
         self.count(|replica| replica.has_acked(seq))
     }
 
-    /// Those that may be asked for an acknowledgement (`_getack`) without harm, and have not acknowledged `seq`.
-    pub fn to_be_asked(&self, seq: Seq) -> impl Iterator<Item = ReplicaId> {
-        self.iter()
-            .filter(move |(_, replica)| {
-                let may_be_asked = replica.acks != Acks::Never && replica.stage.is_streaming();
-                may_be_asked && !replica.has_acked(seq)
-            })
-            .map(|(id, _)| id)
-    }
-
     /// How many acknowledge and were heard of within `lag_max_seconds`: `min_slaves_good_slaves`. Any lag is good with a
     /// maximum of 0.
     pub fn good_count(&self, lag_max_seconds: u64, now: MonoMs) -> usize {
@@ -353,61 +312,10 @@ impl Progress {
         is_on && self.good_count(lag_max_seconds, now) < replicas_min
     }
 
-    /// The replica announced under this address, for FAILOVER TO. One with a stream comes before one that copies.
-    pub fn find(&self, ip: &str, port: u16) -> Option<ReplicaId> {
-        self.iter()
-            .filter(|(_, replica)| replica.address.ip == ip && replica.address.port == port)
-            .max_by_key(|(id, replica)| (replica.stage.is_streaming(), *id))
-            .map(|(id, _)| id)
-    }
-
     /// Whether it can take over: it has a stream, acknowledges, and is a Stillpoint (a Kvrocks knows no offer).
     pub fn can_take_over(&self, id: ReplicaId) -> bool {
         self.get(id)
             .is_some_and(|replica| replica.is_counted() && replica.acks == Acks::Prompt)
-    }
-
-    /// The one that can take over and has acknowledged most; of several the one that came first.
-    pub fn best(&self) -> Option<ReplicaId> {
-        self.iter()
-            .filter(|(id, _)| self.can_take_over(*id))
-            .max_by_key(|(id, replica)| (replica.acked_seq, std::cmp::Reverse(*id)))
-            .map(|(id, _)| id)
-    }
-
-    /// Whom a graceful end waits for: who has a stream and could still get what it lacks up to `last`.
-    pub fn not_done_with(&self, last: Seq) -> impl Iterator<Item = (ReplicaId, &Replica)> {
-        self.iter()
-            .filter(move |(_, replica)| replica.stage.is_streaming() && !replica.is_done_with(last))
-    }
-
-    /// Those whose link is dead after `timeout_ms` (`repl-timeout`): a Stillpoint not heard of for so long, any other whose
-    /// socket took nothing for so long though bytes wait. A Kvrocks may be silent in good health.
-    pub fn timed_out(&self, timeout_ms: u64, now: MonoMs) -> impl Iterator<Item = ReplicaId> {
-        self.iter()
-            .filter(move |(_, replica)| {
-                let is_silent =
-                    replica.acks == Acks::Prompt && now.since(replica.heard_at) > timeout_ms;
-                let is_stuck = replica
-                    .stuck_since
-                    .is_some_and(|since| now.since(since) > timeout_ms);
-                replica.stage.is_streaming() && (is_silent || is_stuck)
-            })
-            .map(|(id, _)| id)
-    }
-
-    /// When [`Progress::timed_out`] may next have something to say.
-    pub fn next_deadline(&self, timeout_ms: u64) -> Option<MonoMs> {
-        self.replicas
-            .values()
-            .filter(|replica| replica.stage.is_streaming())
-            .flat_map(|replica| {
-                let silent = (replica.acks == Acks::Prompt).then_some(replica.heard_at);
-                [silent, replica.stuck_since]
-            })
-            .flatten()
-            .filter_map(|since| since.checked_add(timeout_ms)?.checked_add(1))
-            .min()
     }
 
     /// What INFO shows of each, in order.

@@ -3,21 +3,19 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use socket2::{Domain, Protocol, Socket, Type};
 
+use super::connect::connect;
 use super::wire::LineReader;
 use crate::clock::{Clock, SystemClock};
 
 /// Between two looks at the flags.
-const LOOK: Duration = Duration::from_millis(50);
-/// Between two looks at a connection that is being made.
-const CONNECT_LOOK: Duration = Duration::from_millis(2);
+pub(super) const LOOK: Duration = Duration::from_millis(50);
 /// Bytes asked of the system in one read.
 const READ_BYTES: usize = 128 * 1024;
 
@@ -131,7 +129,7 @@ impl TimedStream {
         })
     }
 
-    /// Connects, trying one after the other the addresses that `host` has. Looking the name up is not bounded by anything here.
+    /// Connects ([`connect`]), and looks at the same flags from then on.
     pub fn connect(
         host: &str,
         port: u16,
@@ -139,18 +137,8 @@ impl TimedStream {
         stall_ms: u64,
         stop: StopFlags,
     ) -> Result<TimedStream, Halt> {
-        let mut last = Halt::Io(io::Error::new(
-            io::ErrorKind::NotFound,
-            format!("{host} has no address"),
-        ));
-        for addr in (host, port).to_socket_addrs().map_err(Halt::Io)? {
-            match connect_one(addr, connect_ms, &stop) {
-                Ok(stream) => return TimedStream::new(stream, stall_ms, stop).map_err(Halt::Io),
-                Err(Halt::Cancelled) => return Err(Halt::Cancelled),
-                Err(halt) => last = halt,
-            }
-        }
-        Err(last)
+        let stream = connect(host, port, connect_ms, &stop)?;
+        TimedStream::new(stream, stall_ms, stop).map_err(Halt::Io)
     }
 
     /// Sends all of it.
@@ -219,31 +207,5 @@ impl TimedStream {
             }
             _ => Err(error.into()),
         }
-    }
-}
-
-/// Connects to one address. The system's own waiting cannot be cancelled, so this looks now and then instead.
-fn connect_one(addr: SocketAddr, connect_ms: u64, stop: &StopFlags) -> Result<TcpStream, Halt> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))
-        .map_err(Halt::Io)?;
-    socket.set_nonblocking(true).map_err(Halt::Io)?;
-    match socket.connect(&addr.into()) {
-        Ok(()) => {}
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-        Err(error) => return Err(Halt::Io(error)),
-    }
-    let clock = SystemClock::new();
-    loop {
-        stop.check()?;
-        if let Some(error) = socket.take_error().map_err(Halt::Io)? {
-            return Err(Halt::Io(error));
-        }
-        if socket.peer_addr().is_ok() {
-            return Ok(socket.into());
-        }
-        if clock.mono_us() / 1000 >= connect_ms {
-            return Err(Halt::Io(io::ErrorKind::TimedOut.into()));
-        }
-        std::thread::sleep(CONNECT_LOOK);
     }
 }

@@ -1,8 +1,8 @@
 //! The commit of a turn's group, and what follows when it comes late or fails.
 
 use super::{LoopEvent, Server};
+use crate::client::ClientKey;
 use crate::client::waiting::Reason;
-use crate::client::{ClientKey, Flag};
 use crate::clock::MonoMs;
 use crate::error::ReplyError;
 use crate::stats::latency;
@@ -147,17 +147,7 @@ impl Server {
         self.node.replication.note_committed(group, seq);
         self.feeding.committed(group);
         self.note_batches_committed(group);
-        // Those with gated output are looked at again; the others are on this turn's list already.
-        self.list_gated();
-    }
-
-    pub(super) fn list_gated(&mut self) {
-        for key in std::mem::take(&mut self.node.gated_list) {
-            if let Some(client) = self.node.clients.get_mut(key) {
-                client.set(Flag::GateListed, false);
-            }
-            self.node.list_output(key);
-        }
+        self.node.gated.committed(self.node.view.committed_group());
     }
 
     /// Writers wait while too much is uncommitted.
@@ -222,7 +212,6 @@ impl Server {
             }
             self.node.list_output(key);
         }
-        self.list_gated();
         self.node.write_refusal = Some(error);
         self.reopening.begin(reason);
         self.look_at_disk();

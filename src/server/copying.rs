@@ -1,8 +1,8 @@
 //! Full copies. As a primary: checkpoints are made, shipped and removed, each sender on a thread of its own. As a replica: a
 //! fetched copy takes the place of the database.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::feeding::last_record_id;
@@ -19,7 +19,7 @@ use crate::replication::feeder::ToFeeder;
 use crate::replication::fetch::{FetchProgress, FetchRequest, fetch};
 use crate::replication::follower::{Fetch, ToFollower};
 use crate::replication::full_copy::{NO_CHECKPOINT, ShipError, Shipping};
-use crate::replication::timed::Halt;
+use crate::replication::timed::{Halt, StopFlags};
 use crate::storage::checkpoint::{self, CheckpointMaker, CheckpointState, Decision};
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::Rocks;
@@ -33,6 +33,8 @@ const SENDERS_MAX: usize = 32;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Milliseconds for a connection to the primary to come about; Kvrocks's figure.
 const CONNECT_MS: u64 = 3100;
+/// Between two looks whether an earlier fetch has ended.
+const FETCH_LOOK: Duration = Duration::from_millis(20);
 
 /// The loop's side of full copies.
 pub(super) struct Copying {
@@ -48,6 +50,8 @@ pub(super) struct Copying {
     finish_after: Option<u64>,
     /// How far the fetch under way is.
     progress: Arc<FetchProgress>,
+    /// Held by whoever writes a copy: the thread of a follower that was given up may be at it still when the next one begins.
+    fetching: Arc<Mutex<()>>,
     follows: u64,
 }
 
@@ -77,6 +81,7 @@ impl Copying {
             swap_wanted: false,
             finish_after: None,
             progress: Arc::default(),
+            fetching: Arc::default(),
             follows: 0,
         }
     }
@@ -85,6 +90,11 @@ impl Copying {
     pub(super) fn copied_bytes(&self) -> (u64, u64) {
         let done = self.progress.bytes_done.load(Ordering::Relaxed);
         (done, self.progress.bytes_known.load(Ordering::Relaxed))
+    }
+
+    /// Waits for the end of a fetch, whose follower was told to stop.
+    pub(super) fn await_fetch(&self) {
+        let _ended = self.fetching.lock();
     }
 
     /// Ends every sender.
@@ -99,6 +109,24 @@ fn new_shipping(config: &crate::config::Config) -> Shipping {
         u64::from(config.max_replication_mb) << 20,
         u64::from(config.repl_timeout_s) * 1000,
     )
+}
+
+/// Waits until no other fetch is under way.
+fn alone<'a>(fetching: &'a Mutex<()>, stop: &StopFlags) -> Result<MutexGuard<'a, ()>, Halt> {
+    loop {
+        let guard = match fetching.try_lock() {
+            Ok(guard) => Some(guard),
+            // Nothing is kept under the lock that a panic could have spoilt.
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        // In this order: whoever has told this fetch to stop may take the lock for its end.
+        stop.check()?;
+        match guard {
+            Some(guard) => return Ok(guard),
+            None => stop.pause(FETCH_LOOK)?,
+        }
+    }
 }
 
 impl Server {
@@ -145,8 +173,16 @@ impl Server {
         }
     }
 
+    /// Those who have asked for files while they could not be served.
+    pub(super) fn serve_who_asked_meanwhile(&mut self) {
+        if !self.copying.waiting.is_empty() {
+            self.look_for_oldest();
+        }
+    }
+
     fn look_for_oldest(&mut self) {
         let Ok(rocks) = self.node.view.database().cloned() else {
+            // Looked for when it is open again.
             return;
         };
         self.workers.give(Job::new(move |sender| {
@@ -156,8 +192,8 @@ impl Server {
                     log::error!("the log cannot be read: {error}");
                     None
                 });
-            drop(rocks);
             sender.send(LoopEvent::Copy(CopyEvent::Oldest(oldest)));
+            drop(rocks);
         }));
     }
 
@@ -190,9 +226,7 @@ impl Server {
             }
             CopyEvent::Removed => {
                 self.copying.checkpoint.removed();
-                if !self.copying.waiting.is_empty() {
-                    self.look_for_oldest();
-                }
+                self.serve_who_asked_meanwhile();
             }
             CopyEvent::SenderEnded(result) => {
                 self.copying.checkpoint.sender_ended(now);
@@ -246,8 +280,9 @@ impl Server {
                 };
                 self.workers.give(Job::new(move |sender| {
                     let made = maker.create(&rocks).map_err(|error| error.to_string());
-                    drop(rocks);
                     sender.send(LoopEvent::Copy(CopyEvent::Made(maker, made)));
+                    // Behind the message: the database is not exchanged before this, nor the loop told so.
+                    drop(rocks);
                 }));
             }
         }
@@ -318,7 +353,10 @@ impl Server {
             reserve_bytes: config.disk_reserve,
         };
         let progress = Arc::clone(&self.copying.progress);
+        let fetching = Arc::clone(&self.copying.fetching);
         Box::new(move |cancel| {
+            let stop = StopFlags::new([Arc::clone(cancel)]);
+            let _alone = alone(&fetching, &stop).map_err(|halt| halt.to_string())?;
             let fetched = fetch(&request, &progress, cancel).map_err(|error| error.to_string())?;
             log::info!(
                 "a full copy was fetched: {} files, {} bytes; {} files were there already",
@@ -359,17 +397,19 @@ impl Server {
             return;
         }
         self.copying.swap_wanted = false;
-        let (Some(committer), Some(rocks)) =
-            (self.committer.take(), self.node.view.take_database())
-        else {
+        let Some((committer, rocks)) = self.take_database() else {
             return;
         };
         self.feeding.tell(ToFeeder::Close(None));
-        self.feeding.stop();
+        // It reads the log, which goes with the database; waiting for its threads is the worker's business.
+        let feeder = self.feeding.take_feeder();
         self.copying.shipping.stop();
         let retired = committer.retire();
         let synced_before = self.durable.state.synced_seq;
         self.workers.give(Job::new(move |sender| {
+            if let Some(feeder) = feeder {
+                feeder.stop();
+            }
             retired.join();
             let refused = |rocks: Rocks, why: String| {
                 LoopEvent::Copy(CopyEvent::SwapRefused(Box::new(rocks), why))
@@ -410,7 +450,7 @@ impl Server {
                 self.durable.state.synced_seq = Some(last);
                 self.node.synced_seq = Some(last);
                 self.copying.finish_after = Some(self.store_durable());
-                self.tell_follower(ToFollower::Copied(Ok(())));
+                self.tell_follower(ToFollower::Copied(Ok(self.batch_rules())));
             }
             Exchanged::Old { rocks, why } => {
                 self.take_database_back(rocks);
@@ -433,8 +473,7 @@ impl Server {
         if let Some(followed) = &mut self.node.replication.followed {
             followed.is_swapping = false;
         }
-        self.node.view.set_database(rocks.clone());
-        self.committer = Some(self.start_committer(rocks));
+        self.give_database(rocks);
         self.node.waiting.release(Reason::Stalled);
     }
 

@@ -3,11 +3,12 @@
 //! The file is written by a worker, some seconds after the log was synced further, and once more at a clean stop. It may lag: what it says was
 //! synced is at most what really was, so a start that finds less has lost something for certain.
 
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::start::{EXIT_START, EXIT_STORAGE, StartError, failure};
+use super::state_copies::StateFile;
 use super::state_file::DurableState;
 use super::{LoopEvent, Server};
 use crate::clock::MonoMs;
@@ -17,6 +18,8 @@ use crate::storage::seq::Seq;
 
 /// Milliseconds between two writes of the state file while the log advances.
 const SAVE_INTERVAL_MS: u64 = 5000;
+/// How long nothing is to be written before the second copy is: a change of role is several writes, and should not wait for it.
+const MIRROR_AFTER: Duration = Duration::from_secs(1);
 
 /// The durable state as far as this process knows, and the thread that writes it.
 pub(super) struct Durable {
@@ -28,6 +31,8 @@ pub(super) struct Durable {
     next_save: MonoMs,
     /// The number of the version given last.
     version: u64,
+    /// While no thread has it.
+    file: Option<StateFile>,
     writer: Option<Writer>,
 }
 
@@ -35,16 +40,26 @@ pub(super) struct Durable {
 struct Writer {
     versions: Sender<(u64, DurableState)>,
     /// `None` in a simulation, which takes the versions itself.
-    thread: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<StateFile>>,
 }
 
 impl Writer {
-    fn start(dir: PathBuf, sender: LoopSender<LoopEvent>) -> std::io::Result<Writer> {
+    fn start(mut file: StateFile, sender: LoopSender<LoopEvent>) -> std::io::Result<Writer> {
         let (versions, received) = mpsc::channel::<(u64, DurableState)>();
         let thread = std::thread::Builder::new().name("state".to_owned());
         let thread = thread.spawn(move || {
-            while let Ok(newest) = received.recv() {
-                write_newest(newest, &received, &dir, &sender);
+            loop {
+                let next = match file.is_unmirrored() {
+                    true => received.recv_timeout(MIRROR_AFTER),
+                    false => received.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                };
+                match next {
+                    Ok(newest) => {
+                        write_newest(newest, &received, &mut file, &sender);
+                    }
+                    Err(RecvTimeoutError::Timeout) => mirror(&mut file),
+                    Err(RecvTimeoutError::Disconnected) => return file,
+                }
             }
         })?;
         Ok(Writer {
@@ -53,11 +68,20 @@ impl Writer {
         })
     }
 
-    fn stop(self) {
+    /// Ends the thread once it has written what it was given.
+    fn stop(self) -> Option<StateFile> {
         drop(self.versions);
-        if self.thread.is_some_and(|thread| thread.join().is_err()) {
+        let file = self.thread.map(JoinHandle::join)?;
+        if file.is_err() {
             log::error!("the thread that writes the state file panicked");
         }
+        file.ok()
+    }
+}
+
+fn mirror(file: &mut StateFile) {
+    if let Err(error) = file.mirror() {
+        log::warn!("the second copy of the state: {error}");
     }
 }
 
@@ -65,14 +89,14 @@ impl Writer {
 fn write_newest(
     mut newest: (u64, DurableState),
     received: &Receiver<(u64, DurableState)>,
-    dir: &Path,
+    file: &mut StateFile,
     sender: &LoopSender<LoopEvent>,
 ) -> u64 {
     while let Ok(newer) = received.try_recv() {
         newest = newer;
     }
     let (version, state) = newest;
-    let result = state.store(dir).map_err(|error| error.to_string());
+    let result = file.store(&state).map_err(|error| error.to_string());
     sender.send(LoopEvent::Stored(version, result));
     version
 }
@@ -81,7 +105,7 @@ fn write_newest(
 #[cfg(test)]
 pub(super) struct SteppedWriter {
     received: Receiver<(u64, DurableState)>,
-    dir: PathBuf,
+    file: std::cell::RefCell<StateFile>,
     sender: LoopSender<LoopEvent>,
     /// The newest version that it has taken.
     taken: std::cell::Cell<u64>,
@@ -98,7 +122,12 @@ impl SteppedWriter {
     pub(super) fn step(&self) -> bool {
         let waiting = self.received.try_recv();
         waiting.is_ok_and(|newest| {
-            let written = write_newest(newest, &self.received, &self.dir, &self.sender);
+            let written = write_newest(
+                newest,
+                &self.received,
+                &mut self.file.borrow_mut(),
+                &self.sender,
+            );
             self.taken.set(written);
             true
         })
@@ -113,13 +142,13 @@ impl Durable {
         config: &Config,
         sender: &LoopSender<LoopEvent>,
     ) -> Result<SteppedWriter, StartError> {
-        self.mark_running(config)?;
+        let file = self.mark_running(config)?;
         let (versions, received) = mpsc::channel();
         let thread = None;
         self.writer = Some(Writer { versions, thread });
         Ok(SteppedWriter {
             received,
-            dir: config.dir.clone(),
+            file: file.into(),
             sender: sender.clone(),
             taken: std::cell::Cell::new(self.version),
         })
@@ -131,17 +160,20 @@ impl Durable {
         self.version
     }
 
-    fn mark_running(&mut self, config: &Config) -> Result<(), StartError> {
+    fn mark_running(&mut self, config: &Config) -> Result<StateFile, StartError> {
         self.state.clean_stop = false;
-        self.state
-            .store(&config.dir)
-            .map_err(|error| failure(EXIT_STORAGE, error))
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => open(config)?.0,
+        };
+        file.store(&self.state)
+            .map_err(|error| failure(EXIT_STORAGE, error))?;
+        Ok(file)
     }
 
     /// Reads the state of the data directory. It wins over the configuration, with a line in the log.
     pub(super) fn load(config: &Config) -> Result<Durable, StartError> {
-        let state =
-            DurableState::load(&config.dir).map_err(|error| failure(EXIT_STORAGE, error))?;
+        let (file, state) = open(config)?;
         let was_there = state.is_some();
         let state = state.unwrap_or_default();
         if state.synced_seq.is_some() && !state.clean_stop {
@@ -153,6 +185,7 @@ impl Durable {
             changed: false,
             next_save: MonoMs(0),
             version: 0,
+            file: Some(file),
             writer: None,
         })
     }
@@ -173,8 +206,8 @@ impl Durable {
         config: &Config,
         sender: &LoopSender<LoopEvent>,
     ) -> Result<(), StartError> {
-        self.mark_running(config)?;
-        let writer = Writer::start(config.dir.clone(), sender.clone())
+        let file = self.mark_running(config)?;
+        let writer = Writer::start(file, sender.clone())
             .map_err(|error| failure(EXIT_START, format!("no thread for the state: {error}")))?;
         self.writer = Some(writer);
         Ok(())
@@ -182,15 +215,25 @@ impl Durable {
 
     /// Writes the state of a node that has stopped in order, everything up to `synced` being on disk.
     pub(super) fn end(&mut self, config: &Config, synced: Seq) {
-        if let Some(writer) = self.writer.take() {
-            writer.stop();
-        }
+        let stopped = self.writer.take().and_then(Writer::stop);
         self.state.clean_stop = true;
         self.state.synced_seq = self.state.synced_seq.max(Some(synced));
-        if let Err(error) = self.state.store(&config.dir) {
+        let file = match stopped {
+            Some(file) => Ok(file),
+            None => StateFile::open(&config.dir).map(|(file, _)| file),
+        };
+        let stored = file.and_then(|mut file| {
+            file.store(&self.state)?;
+            file.mirror()
+        });
+        if let Err(error) = stored {
             log::error!("{error}");
         }
     }
+}
+
+fn open(config: &Config) -> Result<(StateFile, Option<DurableState>), StartError> {
+    StateFile::open(&config.dir).map_err(|error| failure(EXIT_STORAGE, error))
 }
 
 impl Server {

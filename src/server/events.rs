@@ -52,8 +52,8 @@ pub enum LoopEvent {
     Copy(CopyEvent),
     /// About a connection to the target of a failover.
     OfferLink(LinkId, OfferLinkEvent),
-    /// From the follower.
-    Follower(FollowerEvent),
+    /// From the follower of this number, counted over the life of the process.
+    Follower(u64, FollowerEvent),
     /// The state file was written in this version, or could not be.
     Stored(u64, Result<(), String>),
     /// SIGTERM or SIGINT.

@@ -10,7 +10,7 @@ use super::{LoopEvent, Server};
 use crate::client::ClientKey;
 use crate::client::waiting::{Reason, Ticket};
 use crate::command::parking;
-use crate::error::ReplyError;
+use crate::error::{RESTORING, ReplyError};
 use crate::node::replication::LinkOptions;
 use crate::replication::evidence;
 use crate::replication::feeder::{Feeder, FeederEvent, ToFeeder, WalPieces};
@@ -36,6 +36,8 @@ pub(super) struct Feeding {
     /// Records at the flusher, to be told to the feeder once they are committed.
     unfed: VecDeque<(GroupId, Committed)>,
     gauges: BTreeMap<ReplicaId, (Arc<Gauge>, u64)>,
+    /// How often the database was taken away, to be reopened or exchanged.
+    exchanges: u64,
 }
 
 /// What a worker has found out about a PSYNC.
@@ -46,6 +48,8 @@ pub struct Judged {
     pub next: Seq,
     /// The last update when the log was looked at; what came since says nothing against the peer.
     pub latest: Seq,
+    /// How often the database had been exchanged by then. What was found out about another one says nothing.
+    pub exchanges: u64,
     pub evidence: Result<Evidence, String>,
 }
 
@@ -81,6 +85,11 @@ impl Feeding {
         self.unfed.clear();
     }
 
+    /// The database is taken away: whoever was judged by its log is not judged by what comes in its place.
+    pub(super) fn note_exchange(&mut self) {
+        self.exchanges += 1;
+    }
+
     /// Tells the feeder something, if there is one.
     pub(super) fn tell(&self, message: ToFeeder) {
         if let Some(feeder) = &self.feeder {
@@ -88,11 +97,16 @@ impl Feeding {
         }
     }
 
-    /// Ends the feeder and its links. Waits for its threads.
-    pub(super) fn stop(&mut self) {
-        if let Some(feeder) = self.feeder.take() {
-            feeder.stop();
-        }
+    /// Gives the feeder away, to be stopped where its threads may be waited for.
+    pub(super) fn take_feeder(&mut self) -> Option<Feeder> {
+        self.unfed.clear();
+        self.feeder.take()
+    }
+
+    /// Has a feeder, whatever it reads.
+    #[cfg(test)]
+    pub(super) fn set_feeder(&mut self, feeder: Feeder) {
+        self.feeder = Some(feeder);
     }
 }
 
@@ -148,9 +162,10 @@ impl Server {
         next: Seq,
     ) {
         let Ok(rocks) = self.node.view.database().cloned() else {
-            return;
+            return parking::unblock_with_error(&mut self.node, client, &RESTORING);
         };
         let latest = self.node.last_seq;
+        let exchanges = self.feeding.exchanges;
         self.workers.give(Job::new(move |sender| {
             sender.send(LoopEvent::Judged(Judged {
                 client,
@@ -158,6 +173,7 @@ impl Server {
                 id,
                 next,
                 latest,
+                exchanges,
                 evidence: look_at_log(&rocks, id, next, latest),
             }));
         }));
@@ -186,6 +202,7 @@ impl Server {
             id,
             next,
             latest,
+            exchanges,
             evidence,
         } = judged;
         let Some(client) = self.node.clients.get(key) else {
@@ -193,6 +210,9 @@ impl Server {
         };
         if client.parked().is_none_or(|parked| parked.ticket != ticket) {
             return;
+        }
+        if exchanges != self.feeding.exchanges {
+            return parking::unblock_with_error(&mut self.node, key, &RESTORING);
         }
         let options = client.link.as_deref().cloned().unwrap_or_default();
         let peer = match options.run_id {
@@ -340,7 +360,7 @@ impl Server {
         let progress = &mut self.node.replication.progress;
         let mut is_news = false;
         for (id, (gauge, seen)) in &mut self.feeding.gauges {
-            progress.sent(*id, gauge.sent(), gauge.queued_bytes(), now);
+            progress.sent(*id, gauge.sent(), gauge.queued_bytes());
             let stage = if gauge.is_online() {
                 Stage::Online
             } else {

@@ -8,6 +8,8 @@ mod cron;
 mod durable;
 mod engine_options;
 mod events;
+#[cfg(test)]
+mod exchange_tests;
 mod failing_over;
 mod feeding;
 mod input;
@@ -21,7 +23,10 @@ mod signals;
 #[cfg(test)]
 pub mod simulated;
 mod start;
+pub mod state_copies;
 pub mod state_file;
+#[cfg(test)]
+mod testing;
 mod turn;
 mod workers;
 

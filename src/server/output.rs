@@ -3,6 +3,7 @@
 use super::Server;
 use super::input::{key_of, token_of};
 use crate::client::{ClientKey, Flag, OutputClass};
+use crate::limits::FREED_SENDS_PER_TURN_MAX;
 use crate::reactor::WriteOutcome;
 
 /// Up to so many bytes of output no limit is exceeded: in Redis they lie in the client's own reply buffer
@@ -30,6 +31,16 @@ impl Server {
         if self.node.output_list.is_empty() {
             self.node.output_list = list;
             self.node.output_list.clear();
+        }
+        // Behind those who were served this turn; the rest goes on in the next one.
+        for _ in 0..FREED_SENDS_PER_TURN_MAX {
+            let Some(key) = self.node.gated.take_freed() else {
+                return;
+            };
+            if let Some(client) = self.node.clients.get_mut(key) {
+                client.set(Flag::GateListed, false);
+            }
+            self.send_to(key);
         }
     }
 
@@ -65,9 +76,11 @@ impl Server {
                 WriteOutcome::Closed => return self.node.close_now(key),
             }
         }
-        if client.output.is_gated() && !client.has(Flag::GateListed) {
+        if let Some(group) = client.output.first_gate()
+            && !client.has(Flag::GateListed)
+        {
             client.set(Flag::GateListed, true);
-            self.node.gated_list.push(key);
+            self.node.gated.wait(group, key);
         }
         if client.has(Flag::CloseAfterReply) && client.output.is_empty() {
             return self.node.close_now(key);

@@ -13,6 +13,7 @@ use crate::client::waiting::Reason;
 use crate::clock::MonoMs;
 use crate::error::ReplyError;
 use crate::replication::feeder::ToFeeder;
+use crate::storage::commit::Committer;
 use crate::storage::disk::Look;
 use crate::storage::error::OpenError;
 use crate::storage::options::OpenOptions;
@@ -118,9 +119,7 @@ impl Server {
             }));
             return;
         }
-        let (Some(committer), Some(rocks)) =
-            (self.committer.take(), self.node.view.take_database())
-        else {
+        let Some((committer, rocks)) = self.take_database() else {
             return;
         };
         self.reopening.closed = Some(OpenOptions {
@@ -150,14 +149,14 @@ impl Server {
                 self.node.key_counting.forget();
                 // And the replicas have not been sent it.
                 self.feeding.tell(ToFeeder::Restart(self.node.last_seq));
-                self.take_back(rocks);
+                self.give_database(rocks);
                 // The watch over free space decides whether writes may go on.
                 self.node.write_refusal = self.disk_refusal();
             }
             Err(ReopenError::InUse(rocks)) => {
                 log::warn!("the database was not reopened: other threads still read from it");
                 self.reopening.closed = None;
-                self.take_back(rocks);
+                self.give_database(rocks);
             }
             // The disk's mood may change; nothing else does by itself.
             Err(ReopenError::Failed(error @ OpenError::Io { .. })) => {
@@ -174,9 +173,18 @@ impl Server {
         }
     }
 
-    fn take_back(&mut self, rocks: Rocks) {
+    /// Takes the database, and what commits to it, out of the loop's hands. Nothing may be uncommitted.
+    pub(super) fn take_database(&mut self) -> Option<(Committer, Rocks)> {
+        let (committer, rocks) = (self.committer.take()?, self.node.view.take_database()?);
+        self.feeding.note_exchange();
+        Some((committer, rocks))
+    }
+
+    /// The database is open, whichever it is.
+    pub(super) fn give_database(&mut self, rocks: Rocks) {
         self.node.view.set_database(rocks.clone());
         self.committer = Some(self.start_committer(rocks));
+        self.serve_who_asked_meanwhile();
     }
 
     /// Refuses writes for this reason.

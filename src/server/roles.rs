@@ -3,7 +3,8 @@
 //! A change goes through these steps, whatever it comes from (REPLICAOF, FAILOVER, the state file at a start):
 //!
 //! 1. The gate closes for writes at once ([`crate::node::Node::change_role`]).
-//! 2. The follower of the old primary ends; whole batches that it has received are applied.
+//! 2. The follower of the old primary is told to end; whole batches that it has given to the loop until then are applied, and
+//!    nothing that it says later. Nobody waits for its thread, which may be at a lookup or a copy.
 //! 3. Commits in flight finish, and their replies leave.
 //! 4. The new role is written to the state file and synced.
 //! 5. The role is taken: a primary draws a new history id and lets parked writes go on; a replica starts its follower.
@@ -23,12 +24,19 @@ use crate::storage::cf::Cf;
 use crate::storage::commit::GroupId;
 use crate::storage::received::{BatchRules, ReceivedBatch};
 use crate::storage::replication_id::ReplicationId;
+use crate::storage::rocks::Rocks;
+
+#[cfg(test)]
+#[path = "role_tests.rs"]
+mod tests;
 
 /// The loop's side of following.
 #[derive(Default)]
 pub(super) struct Following {
     follower: Option<Follower>,
-    /// It was told to stop and has not said that it has.
+    /// Which one that is. What an earlier one says does not count.
+    number: u64,
+    /// It was told to stop; what it said before is still on its way to the loop.
     is_stopping: bool,
     /// Batches that wait: for the end of a pause, or for the engine.
     received: VecDeque<ReceivedBatch>,
@@ -71,6 +79,9 @@ impl Server {
         if let Some(follower) = &self.following.follower {
             if !std::mem::replace(&mut self.following.is_stopping, true) {
                 follower.tell(ToFollower::Stop);
+                // Behind everything that it has said so far: what comes later is of an old number.
+                let stopped = LoopEvent::Follower(self.following.number, FollowerEvent::Stopped);
+                self.sender.send(stopped);
             }
             return;
         }
@@ -147,7 +158,7 @@ impl Server {
             Goal::Replica { host, port } => self.start_follower(host, port),
         }
         self.node.view.committed(change.barrier);
-        self.list_gated();
+        self.node.gated.committed(self.node.view.committed_group());
         self.note_promoted();
     }
 
@@ -188,24 +199,29 @@ impl Server {
         self.feeding.tell(ToFeeder::SetHistory(
             self.node.replication.history.current(),
         ));
-        let families = self
-            .node
-            .view
-            .database()
-            .map_or(Cf::COUNT as u32, |_| Cf::COUNT as u32);
         let fetch = self.fetcher(&host, port);
         let start = FollowerStart {
             host,
             port,
             settings: self.link_settings(),
-            rules: BatchRules::new(self.node.codec, families),
+            rules: self.batch_rules(),
             fetch,
         };
         let sender = self.sender.clone();
-        match Follower::start(start, move |event| sender.send(LoopEvent::Follower(event))) {
+        self.following.number += 1;
+        let number = self.following.number;
+        let notify = move |event| sender.send(LoopEvent::Follower(number, event));
+        match Follower::start(start, notify) {
             Ok(follower) => self.following.follower = Some(follower),
             Err(error) => log::error!("no thread for following the primary: {error}"),
         }
+    }
+
+    /// What a batch must be like for this node's database to take it.
+    pub(super) fn batch_rules(&self) -> BatchRules {
+        let database = self.node.view.database();
+        let families = database.map_or(Cf::COUNT as u32, Rocks::families_count);
+        BatchRules::new(self.node.codec, families)
     }
 
     pub(super) fn link_settings(&self) -> LinkSettings {
@@ -239,7 +255,10 @@ impl Server {
         }
     }
 
-    pub(super) fn follower_event(&mut self, event: FollowerEvent) {
+    pub(super) fn follower_event(&mut self, number: u64, event: FollowerEvent) {
+        if number != self.following.number || self.following.follower.is_none() {
+            return;
+        }
         let now = self.node.now();
         let is_stopping = self.following.is_stopping;
         match event {
@@ -269,9 +288,7 @@ impl Server {
             FollowerEvent::Stopped => {
                 self.following.is_stopping = false;
                 self.following.asks_position = false;
-                if let Some(follower) = self.following.follower.take() {
-                    follower.join();
-                }
+                self.following.follower = None;
                 self.apply_received();
             }
             // Of a link that is being given up nothing is shown any more.
@@ -432,10 +449,11 @@ impl Server {
         }
     }
 
+    /// Ends following for good. Afterwards nothing is written into the data directory for it.
     pub(super) fn stop_following(&mut self) {
         if let Some(follower) = self.following.follower.take() {
             follower.tell(ToFollower::Stop);
-            follower.join();
         }
+        self.copying.await_fetch();
     }
 }

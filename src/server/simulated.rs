@@ -166,6 +166,11 @@ impl SimServer {
         &self.server.node
     }
 
+    /// The server inside, to do things to between two turns.
+    pub(super) fn server(&mut self) -> &mut Server {
+        &mut self.server
+    }
+
     /// A signal arrives (SIGTERM and the like).
     pub fn signal(&self, signal: i32) {
         self.sender.send(LoopEvent::Signal(signal));

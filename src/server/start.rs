@@ -232,7 +232,9 @@ impl Server {
             committer.submit(group);
         }
         self.stop_following();
-        self.feeding.stop();
+        if let Some(feeder) = self.feeding.take_feeder() {
+            feeder.stop();
+        }
         self.copying.stop();
         let synced = self.committer.take().map(|committer| committer.shutdown());
         self.workers.stop();

@@ -1,13 +1,11 @@
 //! `stillpoint.state`, beside `db/`: what a node must remember across a restart and RocksDB cannot hold.
 //!
-//! A small text file, so that an operator can read it: one `name value` a line, closed by a checksum over the lines
-//! before it. It is replaced whole (written to a temporary file, synced, renamed, the directory synced), so a crash
-//! leaves the old or the new one. A file that does not check is refused: guessing a role may fork the data.
+//! A small text, so that an operator can read it: one `name value` a line, closed by a checksum over the lines before it. How it
+//! lies on disk is [`super::state_copies`]. A file that does not check is refused: guessing a role may fork the data.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use crate::failover::PendingOffer;
 use crate::replication::takeover::fates::Fates;
@@ -15,13 +13,8 @@ use crate::replication::takeover::wire::{Address, Token};
 use crate::storage::crc32c::crc32c;
 use crate::storage::seq::Seq;
 
-/// Its name in the data directory.
-pub const FILE_NAME: &str = "stillpoint.state";
-const TEMPORARY_NAME: &str = "stillpoint.state.tmp";
 /// First line: the format's name and version.
 const HEADER: &str = "stillpoint-state 1";
-/// No state is longer; a longer file is not ours.
-const FILE_BYTES_MAX: u64 = 64 * 1024;
 
 /// What a node was when it last said so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,9 +108,9 @@ impl fmt::Display for StateError {
 impl std::error::Error for StateError {}
 
 impl DurableState {
-    /// The state as the file's bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let mut text = format!("{HEADER}\n");
+    /// The state as text; `version` tells which of two is the newer.
+    pub fn encode(&self, version: u64) -> Vec<u8> {
+        let mut text = format!("{HEADER}\nversion {version}\n");
         match &self.role {
             DurableRole::Primary => text.push_str("role primary\n"),
             DurableRole::Replica { host, port } => {
@@ -147,8 +140,8 @@ impl DurableState {
         text.into_bytes()
     }
 
-    /// Reads the file's bytes; the error says what is wrong with them.
-    pub fn decode(bytes: &[u8]) -> Result<DurableState, DecodeError> {
+    /// Reads the text: its version and the state. The error says what is wrong with it.
+    pub fn decode(bytes: &[u8]) -> Result<(u64, DurableState), DecodeError> {
         let damaged = |what: &str| DecodeError::Damaged(what.to_owned());
         let text = std::str::from_utf8(bytes).map_err(|_| damaged("it is not text"))?;
         let header = text.lines().next().unwrap_or("");
@@ -167,12 +160,14 @@ impl DurableState {
             return Err(damaged("its checksum does not match"));
         }
         let mut role = None;
+        let mut version = None;
         let mut state = DurableState::default();
         for line in body.lines().skip(1) {
             let fields: Vec<&str> = line.split(' ').collect();
             let unreadable =
                 || DecodeError::Damaged(format!("the line '{line}' is not understood"));
             match fields[..] {
+                ["version", number] => version = Some(number.parse().map_err(|_| unreadable())?),
                 ["role", "primary"] => role = Some(DurableRole::Primary),
                 ["role", "replica", host, port] => {
                     let port = port.parse().map_err(|_| unreadable())?;
@@ -201,72 +196,8 @@ impl DurableState {
             }
         }
         state.role = role.ok_or_else(|| damaged("it names no role"))?;
-        Ok(state)
-    }
-
-    /// Reads the state of the data directory `dir`; `None` when it has none yet.
-    pub fn load(dir: &Path) -> Result<Option<DurableState>, StateError> {
-        let path = dir.join(FILE_NAME);
-        #[cfg(test)]
-        if let Some(disk) = crate::storage::rocks::simulated::disk_at(dir) {
-            let bytes = disk.state_file();
-            return bytes
-                .map(|bytes| DurableState::read(&bytes, path))
-                .transpose();
-        }
-        let io_error = |error| StateError::Io {
-            what: format!("read {}", path.display()),
-            error,
-        };
-        match fs::metadata(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(io_error(error)),
-            Ok(metadata) if metadata.len() > FILE_BYTES_MAX => {
-                return Err(StateError::Damaged {
-                    what: "it is too long".to_owned(),
-                    path,
-                });
-            }
-            Ok(_) => {}
-        }
-        let bytes = fs::read(&path).map_err(io_error)?;
-        DurableState::read(&bytes, path).map(Some)
-    }
-
-    fn read(bytes: &[u8], path: PathBuf) -> Result<DurableState, StateError> {
-        match DurableState::decode(bytes) {
-            Ok(state) => Ok(state),
-            Err(DecodeError::Damaged(what)) => Err(StateError::Damaged { path, what }),
-            Err(DecodeError::Newer(header)) => Err(StateError::Newer { path, header }),
-        }
-    }
-
-    /// Makes this the state of the data directory `dir`, on disk when it returns. Blocks for the disk: not on the loop
-    /// while it serves clients.
-    ///
-    /// After an error the old state stands, or the new one; never a mixture.
-    pub fn store(&self, dir: &Path) -> Result<(), StateError> {
-        #[cfg(test)]
-        if let Some(disk) = crate::storage::rocks::simulated::disk_at(dir) {
-            disk.store_state_file(self.encode());
-            return Ok(());
-        }
-        let path = dir.join(FILE_NAME);
-        let temporary = dir.join(TEMPORARY_NAME);
-        self.replace(dir, &path, &temporary)
-            .map_err(|error| StateError::Io {
-                what: format!("write {}", path.display()),
-                error,
-            })
-    }
-
-    fn replace(&self, dir: &Path, path: &Path, temporary: &Path) -> io::Result<()> {
-        let mut file = File::create(temporary)?;
-        file.write_all(&self.encode())?;
-        file.sync_all()?;
-        drop(file);
-        fs::rename(temporary, path)?;
-        File::open(dir)?.sync_all()
+        let version = version.ok_or_else(|| damaged("it has no version"))?;
+        Ok((version, state))
     }
 }
 
@@ -312,6 +243,7 @@ pub enum DecodeError {
 mod tests {
     use super::*;
     use crate::replication::takeover::fates::Fate;
+    use crate::server::state_copies::COPY_BYTES;
     use proptest::prelude::*;
 
     const RUN: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -341,9 +273,9 @@ mod tests {
 
     #[test]
     fn the_text_is_as_documented() {
-        let text = String::from_utf8(full().encode()).unwrap();
+        let text = String::from_utf8(full().encode(7)).unwrap();
         let body = format!(
-            "stillpoint-state 1\nrole replica fe80::1%25eth0 6666\npending-offer node-b.example 1 {RUN}-3\n\
+            "stillpoint-state 1\nversion 7\nrole replica fe80::1%25eth0 6666\npending-offer node-b.example 1 {RUN}-3\n\
              takeover {RUN}-1 cancelled\ntakeover {RUN}-2 taken 77\nsynced-seq 72057594037927935\nclean-stop yes\n"
         );
         assert_eq!(
@@ -354,14 +286,17 @@ mod tests {
 
     #[test]
     fn what_is_encoded_is_decoded() {
-        assert_eq!(DurableState::decode(&full().encode()), Ok(full()));
+        assert_eq!(DurableState::decode(&full().encode(1)), Ok((1, full())));
         let plain = DurableState::default();
-        assert_eq!(DurableState::decode(&plain.encode()), Ok(plain));
+        assert_eq!(
+            DurableState::decode(&plain.encode(u64::MAX)),
+            Ok((u64::MAX, plain))
+        );
     }
 
     #[test]
     fn every_flipped_bit_and_every_cut_is_noticed() {
-        let bytes = full().encode();
+        let bytes = full().encode(3);
         for index in 0..bytes.len() {
             for bit in 0..8 {
                 let mut flipped = bytes.clone();
@@ -382,7 +317,7 @@ mod tests {
         #[test]
         fn any_host_comes_back(host in ".*", port in any::<u16>()) {
             let state = DurableState { role: DurableRole::Replica { host, port }, ..full() };
-            prop_assert_eq!(DurableState::decode(&state.encode()), Ok(state));
+            prop_assert_eq!(DurableState::decode(&state.encode(2)), Ok((2, state)));
         }
 
         #[test]
@@ -413,7 +348,7 @@ mod tests {
             let token = Token::parse(format!("{run:040x}-{}", u64::MAX).as_bytes()).unwrap();
             state.takeovers.record(token, Fate::Taken(Seq::MAX));
         }
-        assert!(state.encode().len() < FILE_BYTES_MAX as usize / 2);
+        assert!(state.encode(u64::MAX).len() < COPY_BYTES / 2);
     }
 
     #[test]
@@ -423,60 +358,5 @@ mod tests {
             DurableState::decode(newer),
             Err(DecodeError::Newer("stillpoint-state 2".to_owned()))
         );
-    }
-
-    #[test]
-    fn stored_state_is_loaded_and_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        assert_eq!(DurableState::load(dir.path()).unwrap(), None);
-        DurableState::default().store(dir.path()).unwrap();
-        full().store(dir.path()).unwrap();
-        assert_eq!(DurableState::load(dir.path()).unwrap(), Some(full()));
-        let names: Vec<_> = fs::read_dir(dir.path())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        assert_eq!(names, [FILE_NAME], "no temporary file is left");
-    }
-
-    #[test]
-    fn a_leftover_temporary_file_does_not_matter() {
-        let dir = tempfile::tempdir().unwrap();
-        full().store(dir.path()).unwrap();
-        fs::write(dir.path().join(TEMPORARY_NAME), b"half a sta").unwrap();
-        assert_eq!(DurableState::load(dir.path()).unwrap(), Some(full()));
-        DurableState::default().store(dir.path()).unwrap();
-        assert_eq!(
-            DurableState::load(dir.path()).unwrap(),
-            Some(DurableState::default())
-        );
-    }
-
-    #[test]
-    fn a_damaged_file_is_refused_and_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(FILE_NAME);
-        fs::write(&path, b"stillpoint-state 1\nrole primary\n").unwrap();
-        let error = DurableState::load(dir.path()).unwrap_err();
-        assert!(matches!(error, StateError::Damaged { .. }), "{error}");
-        assert!(error.to_string().contains("stillpoint.state is damaged"));
-        assert_eq!(
-            fs::read(&path).unwrap(),
-            b"stillpoint-state 1\nrole primary\n"
-        );
-        fs::write(&path, vec![b'x'; FILE_BYTES_MAX as usize + 1]).unwrap();
-        assert!(matches!(
-            DurableState::load(dir.path()),
-            Err(StateError::Damaged { .. })
-        ));
-    }
-
-    #[test]
-    fn a_directory_that_cannot_be_written_is_an_error() {
-        let dir = tempfile::tempdir().unwrap();
-        let error = DurableState::default()
-            .store(&dir.path().join("missing"))
-            .unwrap_err();
-        assert!(error.to_string().starts_with("cannot write "), "{error}");
     }
 }

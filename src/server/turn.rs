@@ -6,7 +6,7 @@ use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
 use crate::command::{parked_reads, parked_scans, parking, shutdown};
 use crate::failover::leave::Leaving;
-use crate::limits::{MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
+use crate::limits::{FREED_SENDS_PER_TURN_MAX, MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
 use crate::stats::latency;
 
@@ -76,6 +76,7 @@ impl Server {
                 && node.output_list.is_empty()
                 && node.closing_list.is_empty()
                 && node.requests.is_empty())
+            || node.gated.freed_len() > 0
             || node.waiting.has_due();
         if busy {
             return Some(Duration::ZERO);
@@ -143,7 +144,7 @@ impl Server {
             LoopEvent::Feeder(event) => self.feeder_event(event),
             LoopEvent::Copy(event) => self.copy_event(event),
             LoopEvent::OfferLink(link, event) => self.offer_link_event(link, event),
-            LoopEvent::Follower(event) => self.follower_event(event),
+            LoopEvent::Follower(number, event) => self.follower_event(number, event),
             LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
         }
@@ -166,6 +167,10 @@ impl Server {
     fn release_parked(&mut self) {
         // What the server itself has written this turn, by no command of a client.
         parking::serve_written_keys(&mut self.node);
+        // Who was released before them and has not been sent its reply goes first.
+        if self.node.gated.freed_len() >= FREED_SENDS_PER_TURN_MAX {
+            return;
+        }
         for _ in 0..RELEASES_PER_TURN_MAX {
             let Some((_, key)) = self.node.waiting.next_due() else {
                 return;

@@ -29,6 +29,9 @@ pub enum Found {
     Database {
         /// The last update in its files and logs.
         last_seq: Option<Seq>,
+        /// Its column families, once those that are missing are created, have the ids from 0 up to here, this one not
+        /// included; at least [`Cf::COUNT`]. One with an id behind a gap is not counted.
+        families_count: u32,
     },
 }
 
@@ -36,6 +39,14 @@ impl Found {
     /// Whether the database has to be created.
     pub fn is_fresh(&self) -> bool {
         matches!(self, Found::Fresh)
+    }
+
+    /// How many column families there are once it is open; see [`Found::Database`].
+    pub fn families_count(&self) -> u32 {
+        match self {
+            Found::Fresh => Cf::COUNT as u32,
+            Found::Database { families_count, .. } => *families_count,
+        }
     }
 
     /// Compares what RocksDB recovered with what was found before.
@@ -51,6 +62,7 @@ impl Found {
         match self {
             Found::Database {
                 last_seq: Some(found),
+                ..
             } if recovered < *found => Err(OpenError::Damaged {
                 what: format!(
                     "RocksDB recovered the log up to sequence {recovered}, it holds records up to {found}"
@@ -93,7 +105,10 @@ pub fn inspect(db_dir: &Path, options: &OpenOptions) -> Result<Found, OpenError>
     if let Some(manifest) = &manifest {
         check_families(manifest, last_seq)?;
     }
-    let found = Found::Database { last_seq };
+    let found = Found::Database {
+        last_seq,
+        families_count: families_count(manifest.as_ref()),
+    };
     if let Some(last_seq) = last_seq {
         found.check_recovered(last_seq, options)?;
     }
@@ -208,6 +223,13 @@ fn cut_off(damage: &Damage, dir: &Path) -> io::Result<()> {
     let log = fs::OpenOptions::new().write(true).open(&damage.path)?;
     log.set_len(damage.offset + 3)?;
     log.sync_all()
+}
+
+/// The ids without a gap. Ours are all there, or get the next ones ([`check_families`]); a newer Kvrocks has further ones.
+fn families_count(manifest: Option<&Manifest>) -> u32 {
+    let is_there = |id: &u32| manifest.is_some_and(|it| it.families.contains_key(id));
+    let ours = Cf::COUNT as u32;
+    ours + (ours..).take_while(is_there).count() as u32
 }
 
 /// Checks that every family has, or will get, the id that records use.

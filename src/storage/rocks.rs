@@ -63,6 +63,7 @@ struct Shared {
     /// Keeps other servers out; released after the database is closed.
     lock: Option<DirLock>,
     options: OpenOptions,
+    families_count: u32,
     is_replaced: bool,
 }
 
@@ -179,6 +180,12 @@ impl Rocks {
     /// said of this data. Whoever opens it stores a state file that fits, then calls [`super::swap::finish`].
     pub fn is_replaced(&self) -> bool {
         self.0.is_replaced
+    }
+
+    /// Its column families have the ids from 0 up to here, this one not included: more than [`Cf::COUNT`] where a newer Kvrocks
+    /// has written.
+    pub fn families_count(&self) -> u32 {
+        self.0.families_count
     }
 
     /// The directory of the database's own files (`db/`).

@@ -1,5 +1,6 @@
 //! Ends of every kind, and the start after them.
 
+use stillpoint::server::state_copies::{COPY_BYTES, StateFile};
 use stillpoint::server::state_file::{DurableRole, DurableState};
 
 use super::common::conn::encode;
@@ -204,7 +205,8 @@ fn a_node_that_was_a_replica_does_not_start_as_a_primary() {
         },
         ..DurableState::default()
     };
-    state.store(dir.path()).expect("a state file");
+    let (mut file, _) = StateFile::open(dir.path()).expect("a state file");
+    file.store(&state).expect("a state file");
     let server = Setup::new().start_in(dir);
     server.expect_log("the link to 127.0.0.1:1");
     let mut client = server.connect();
@@ -226,13 +228,10 @@ fn a_damaged_state_file_is_refused_and_kept() {
     let path = dir.path().join("stillpoint.state");
     let whole = std::fs::read(&path).expect("the state file");
     let mut flipped = whole.clone();
-    flipped[whole.len() / 2] ^= 1;
-    for damaged in [
-        &flipped[..],
-        &whole[..whole.len() - 1],
-        b"",
-        b"something else\n",
-    ] {
+    flipped[20] ^= 1;
+    let one_flipped = flipped.clone();
+    flipped[COPY_BYTES + 20] ^= 1;
+    for damaged in [&flipped[..], &whole[..20], b"", b"something else\n"] {
         std::fs::write(&path, damaged).expect("the state file");
         let before = files(dir.path());
         let (status, said) = Setup::new().start_expecting_exit(dir.path());
@@ -241,9 +240,13 @@ fn a_damaged_state_file_is_refused_and_kept() {
         assert!(before == files(dir.path()), "a file has changed");
         remove_logs(dir.path());
     }
-    std::fs::write(&path, &whole).expect("the state file");
-    let server = Setup::new().start_in(dir);
+    // One copy of the two is enough.
+    std::fs::write(&path, &one_flipped).expect("the state file");
+    let mut server = Setup::new().start_in(dir);
     assert!(wrong_numbers(&mut server.connect(), 0..10, 100).is_empty());
+    assert!(server.stop().success());
+    let (_, state) = StateFile::open(server.dir()).expect("the state file");
+    assert!(state.is_some_and(|state| state.clean_stop));
 }
 
 /// Takes away what refused starts have logged, so that the next server's log is its own.

@@ -234,6 +234,8 @@ fn a_target_whose_password_is_not_known_is_found_out_before_writes_stop() {
     let mut admin = pair.two.connect();
     admin.ok("AUTH hush");
     admin.cmd(&["CONFIG", "SET", "requirepass", ""]);
+    // A password that nobody asks for would be refused on the next link.
+    pair.one.connect().cmd(&["CONFIG", "SET", "masterauth", ""]);
     pair.settled(&pair.two, &load.end());
 }
 

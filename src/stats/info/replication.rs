@@ -21,8 +21,8 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     }
     let rows = replication.progress.rows(node.now());
     fields.add("connected_slaves", rows.len());
-    if node.config.min_replicas_to_write != 0 {
-        let lag_max = u64::from(node.config.min_replicas_max_lag_s);
+    let lag_max = u64::from(node.config.min_replicas_max_lag_s);
+    if node.config.min_replicas_to_write != 0 && lag_max != 0 {
         let good = replication.progress.good_count(lag_max, node.now());
         fields.add("min_slaves_good_slaves", good);
     }

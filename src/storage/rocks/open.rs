@@ -108,6 +108,7 @@ pub(super) fn open_locked(
         scans,
         lock,
         options: options.clone(),
+        families_count: found.families_count(),
         is_replaced: false,
     }));
     found.check_recovered(rocks.last_seq(), options)?;

@@ -172,6 +172,7 @@ fn open_locked(disk: &Disk, options: &OpenOptions) -> Result<Rocks, OpenError> {
         scans: Arc::default(),
         lock: None,
         options: options.clone(),
+        families_count: Cf::COUNT as u32,
         is_replaced: false,
     })))
 }
