@@ -1,5 +1,7 @@
 //! TIMEOUT with and without FORCE, and `failover-timeout`.
 
+use std::time::{Duration, Instant};
+
 use crate::common::proxy::Way;
 use crate::common::{Setup, Value, wait_until};
 use crate::data::assert_same;
@@ -182,6 +184,22 @@ fn the_old_primary_is_killed_in_a_forced_switch_and_restarted() {
     pair.wait_unknown();
     pair.two.signal("CONT");
     pair.settled_somehow(&ended);
+}
+
+/// TIMEOUT bounds the wait for the acknowledgement. What becomes of an offer only the target can say.
+#[test]
+fn time_that_runs_out_behind_the_offer_decides_nothing() {
+    const TIMEOUT: Duration = Duration::from_secs(5);
+    let pair = Pair::start();
+    let load = Load::start(&pair.one, "w");
+    let began = Instant::now();
+    pair.stop_at_with(Step::Offer, &format!("TIMEOUT {}", TIMEOUT.as_millis()));
+    wait_until("the time is over", || began.elapsed() > TIMEOUT * 2);
+    pair.wait_unknown();
+    pair.nobody_accepts_writes();
+    pair.before_two.let_pass();
+    wait_over(&pair.one);
+    pair.settled_somehow(&load.end());
 }
 
 #[test]

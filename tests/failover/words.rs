@@ -306,3 +306,43 @@ fn is_primary(server: &Server) {
     assert_eq!(server.info("role"), "master");
     server.connect().ok("SET primary 1");
 }
+
+/// A transaction cannot wait for the end of a failover: what would have to is refused in it, and changes nothing.
+#[test]
+fn inside_a_transaction() {
+    fn exec(server: &Server, line: &str) -> Value {
+        let mut conn = server.connect();
+        conn.ok("MULTI");
+        assert_eq!(conn.call(line), Value::simple("QUEUED"));
+        conn.call("EXEC").items()[0].clone()
+    }
+    let pair = Pair::start();
+    let load = Load::start(&pair.one, "w");
+    let idle = exec(&pair.one, "FAILOVER ABORT");
+    assert_eq!(idle, Value::error("ERR No failover in progress."));
+    let token = format!("{}-1", pair.one.info("run_id"));
+    let cancel = format!("REPLCONF TAKEOVER CANCEL {token}");
+    let refused = Value::error("ERR Command not allowed inside a transaction");
+    assert_eq!(exec(&pair.two, &cancel), refused);
+    let ask = format!("REPLCONF TAKEOVER STATE {token}");
+    assert_eq!(exec(&pair.two, &ask), Value::simple("UNSEEN"));
+    // Begun and aborted.
+    pair.before_one.stall(crate::common::proxy::Way::ToServer);
+    pair.one.connect().ok("SET last 1");
+    assert_eq!(exec(&pair.one, &pair.command("")), Value::ok());
+    crate::wait_waits_for(&pair.one, "to acknowledge");
+    assert_eq!(exec(&pair.one, "REPLICAOF NO ONE"), Value::error(NOT_NOW));
+    assert_eq!(exec(&pair.one, "FAILOVER ABORT"), Value::ok());
+    assert_eq!(state(&pair.one), "no-failover");
+    load.wait_for_writes(20);
+    pair.before_one.let_pass();
+    // Begun, and past the point of return.
+    pair.before_two
+        .stall_at(crate::common::proxy::Way::ToClient, "+TAKEN");
+    assert_eq!(exec(&pair.one, &pair.command("")), Value::ok());
+    wait_role(&pair.two, "master");
+    assert_eq!(exec(&pair.one, "FAILOVER ABORT"), Value::error(MAY_HAVE));
+    assert_eq!(exec(&pair.one, "REPLICAOF NO ONE"), Value::error(NOT_NOW));
+    pair.before_two.let_pass();
+    pair.settled(&pair.two, &load.end());
+}
