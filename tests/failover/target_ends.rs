@@ -169,3 +169,54 @@ fn a_sibling_goes_on_when_the_target_is_killed_at_every_step() {
         }
     }
 }
+
+/// Without TO, the one that holds everything is as good as the one that was chosen first.
+#[test]
+fn without_a_name_another_replica_takes_over_when_the_first_is_slow_or_killed() {
+    for is_killed in [false, true] {
+        let mut pair = Pair::start();
+        let third = crate::common::nodes::start(crate::common::Setup::new());
+        let port = third.port();
+        // Its acknowledgements come by another way.
+        crate::common::nodes::attach(&third, &pair.one);
+        if is_killed {
+            third.signal("STOP");
+            // So that the other one is ahead, and chosen.
+            let mut conn = pair.one.connect();
+            conn.ok("SET ahead 1");
+            assert_eq!(conn.call("WAIT 1 0"), Value::Int(1));
+        }
+        let load = Load::start(&pair.one, "w");
+        pair.before_one.stall(crate::common::proxy::Way::ToServer);
+        pair.one.connect().ok("SET last 1");
+        pair.one.connect().ok("FAILOVER");
+        if is_killed {
+            crate::wait_waits_for(&pair.one, "to acknowledge");
+            pair.two.kill();
+            third.signal("CONT");
+            pair.before_one.cut();
+        }
+        wait_over(&pair.one);
+        assert_eq!(pair.one.info("last_failover_result"), "taken-over");
+        assert_eq!(
+            pair.one.info("last_failover_target"),
+            format!("127.0.0.1:{port}")
+        );
+        wait_role(&third, "master");
+        let ended = load.end();
+        wait_aligned(&pair.one, &third);
+        ended.check(&third);
+        ended.check(&pair.one);
+        // The first choice goes on below the old primary.
+        if is_killed {
+            pair.two.restart();
+        } else {
+            pair.before_one.let_pass();
+        }
+        wait_aligned(&pair.two, &third);
+        ended.check(&pair.two);
+        for node in [&pair.one, &pair.two, &third] {
+            assert_eq!(node.info("sync_full"), "0");
+        }
+    }
+}
