@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::common::nodes::{attach, start_all};
 use crate::common::server::info_field;
-use crate::common::{Conn, Server, Value, say_skipped, wait_until};
+use crate::common::{Conn, DEADLINE, Server, Value, holds_within, say_skipped, wait_until};
 use crate::load::Load;
 
 /// One Sentinel that watches a primary alone: its own word is enough for a failover.
@@ -107,10 +107,11 @@ fn answered(conn: &mut Conn, command: &str) -> u64 {
 /// Waits for an INFO field, on a new connection each time: Sentinel ends those of clients when it changes a role.
 fn wait_field(server: &Server, name: &str, value: &str) {
     let line = format!("{name}:{value}");
-    wait_until(&format!("INFO says {line}"), || {
+    // Sentinel reconfigures ten seconds after it has made up its mind at the earliest.
+    let found = holds_within(3 * DEADLINE, || {
         let mut conn = server.connect();
         let sent = conn.try_send_raw(b"INFO replication\r\n");
-        let info = conn.try_read(crate::common::DEADLINE);
+        let info = conn.try_read(DEADLINE);
         sent.is_ok()
             && info.is_ok_and(|info| info.text().lines().any(|found| found.trim_end() == line))
     });
