@@ -15,14 +15,15 @@
 //! ```
 //!
 //! What holds:
-//! - A token is decided once: taken or cancelled. The decision is on disk before anybody is told, and before this node
+//! - A token is decided once: taken or cancelled. The decision is in the state file before anybody is told, and before this node
 //!   accepts a write because of it; so it is the same after a restart, and the same offer has the same answer ever after.
+//!   With `wal-sync always` "in the file" means on disk, as it does for every cancellation ([`crate::failover`] says why).
 //! - A negative answer is as durable as a positive one: when the old primary reads it, it accepts writes again.
 //! - A disk error is no answer: whether the file changed is unknown then. The node does not promote itself, tells the old
 //!   primary that nothing is decided, and tries to write that the token is cancelled until that succeeds.
 //!
-//! One write to disk stands on the way of a switch on this side: role and token in one file, before the promotion. Without it a
-//! target that loses power right after it has acknowledged a write comes back as a replica that denies the token, and
+//! One write of a file stands on the way of a switch on this side: role and token in one, before the promotion. Without it a
+//! target that crashes right after it has acknowledged a write comes back as a replica that denies the token, and
 //! the old primary resumes without that write.
 
 pub mod fates;

@@ -54,7 +54,9 @@ pub enum LoopEvent {
     OfferLink(LinkId, OfferLinkEvent),
     /// From the follower of this number, counted over the life of the process.
     Follower(u64, FollowerEvent),
-    /// The state file was written in this version, or could not be.
+    /// The state file has been written in this version: a crash of the process leaves it, a power cut may not.
+    Written(u64),
+    /// The state file is on disk in this version, or could not be written.
     Stored(u64, Result<(), String>),
     /// SIGTERM or SIGINT.
     Signal(i32),

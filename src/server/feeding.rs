@@ -11,6 +11,7 @@ use crate::client::ClientKey;
 use crate::client::waiting::{Reason, Ticket};
 use crate::command::parking;
 use crate::error::{RESTORING, ReplyError};
+use crate::node::Request;
 use crate::node::replication::LinkOptions;
 use crate::replication::evidence;
 use crate::replication::feeder::{Feeder, FeederEvent, ToFeeder, WalPieces};
@@ -161,6 +162,15 @@ impl Server {
         id: Option<ReplicationId>,
         next: Seq,
     ) {
+        // Whoever follows a primary takes it for one: it must not come back from a power cut as a replica.
+        if self.durable.unsynced_promotion.is_some() {
+            return self.durable.held_psyncs.push(Request::JudgePsync {
+                client,
+                ticket,
+                id,
+                next,
+            });
+        }
         let Ok(rocks) = self.node.view.database().cloned() else {
             return parking::unblock_with_error(&mut self.node, client, &RESTORING);
         };

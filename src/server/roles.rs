@@ -103,6 +103,7 @@ impl Server {
         let Some(change) = &self.node.replication.change else {
             return;
         };
+        self.durable.state.pending_offer = None;
         self.durable.state.role = match &change.goal {
             Goal::Primary => DurableRole::Primary,
             Goal::Replica { host, port } => DurableRole::Replica {
@@ -113,7 +114,18 @@ impl Server {
         self.following.awaited_version = Some(self.store_durable());
     }
 
-    /// The state file has been written, or could not be.
+    /// The state file has been written and is not on disk yet: a promotion goes on.
+    pub(super) fn role_written(&mut self, version: u64) {
+        let change = self.node.replication.change.as_ref();
+        let is_promotion = change.is_some_and(|change| matches!(change.goal, Goal::Primary));
+        let awaited = self.following.awaited_version;
+        if is_promotion && awaited.is_some_and(|awaited| awaited <= version) {
+            self.durable.unsynced_promotion = Some(version);
+            self.role_stored(version, &Ok(()));
+        }
+    }
+
+    /// The state file is on disk, or could not be written.
     pub(super) fn role_stored(&mut self, version: u64, result: &Result<(), String>) {
         if self
             .following
@@ -308,6 +320,7 @@ impl Server {
                     followed.problem = None;
                     followed.down_since = None;
                     log::info!("the link to {}:{} is up", followed.host, followed.port);
+                    self.settle_offer();
                 } else {
                     followed.down_since.get_or_insert(now);
                 }

@@ -145,6 +145,7 @@ impl Server {
             LoopEvent::Copy(event) => self.copy_event(event),
             LoopEvent::OfferLink(link, event) => self.offer_link_event(link, event),
             LoopEvent::Follower(number, event) => self.follower_event(number, event),
+            LoopEvent::Written(version) => self.written(version),
             LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
         }

@@ -43,10 +43,7 @@ fn a_switch_from_the_first_step_to_the_last() {
     assert_eq!(bench.failover.pending(), Some(pending));
     bench.now.mono_us = 6_200;
     bench.answer(1, Answer::Taken(Seq::new(50)));
-    assert_eq!(
-        bench.words(),
-        ["close 1", "follow b:1", "store 2 replica of b:1", "release"]
-    );
+    assert_eq!(bench.words(), ["close 1", "follow b:1", "release"]);
     assert!(!bench.failover.is_active() && bench.failover.pending().is_none());
     let last = bench.failover.last().unwrap();
     assert_eq!((&last.outcome, last.given_up), (&Outcome::TakenOver, 0));

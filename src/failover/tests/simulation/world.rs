@@ -181,7 +181,6 @@ impl World {
                     (node.memory.is_primary, node.memory.pending) = match durable {
                         Durable::Pending(pending) => (true, Some(pending)),
                         Durable::Primary => (true, None),
-                        Durable::ReplicaOf(_) => (false, None),
                     };
                     node.writes
                         .push_back((Owner::Failover(attempt), node.memory.clone()));
