@@ -115,6 +115,7 @@ fn wait_field(server: &Server, name: &str, value: &str) {
         sent.is_ok()
             && info.is_ok_and(|info| info.text().lines().any(|found| found.trim_end() == line))
     });
+    assert!(found, "INFO never said {line}");
 }
 
 fn no_failover_in_a_pause(test: &str, pause_ms: u64, mode: &str) {
