@@ -248,7 +248,9 @@ impl World {
                 } => {
                     node.memory.fates = fates;
                     if promote {
+                        // An offer of its own, from before it followed, is settled.
                         node.memory.is_primary = true;
+                        node.memory.pending = None;
                     } else if node.role == Role::Replica {
                         node.memory.is_primary = false;
                     }
