@@ -74,7 +74,7 @@ pub fn write(node: &Node, client: &Client, running: (ClientKey, Args<'_>), text:
     let _ = write!(
         text,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} qbuf={} \
-         qbuf-free={} argv-mem={} multi-mem={} rbs=0 rbp=0 obl={} oll=0 omem={} tot-mem={} events=r cmd={} user=default \
+         qbuf-free={} argv-mem={} multi-mem={} rbs=0 rbp=0 obl={} oll={} omem={} tot-mem={} events=r cmd={} user=default \
          redir=-1 resp={} lib-name={} lib-ver={}",
         client.id,
         client.peer.addr,
@@ -93,7 +93,8 @@ pub fn write(node: &Node, client: &Client, running: (ClientKey, Args<'_>), text:
         input.1,
         argument_bytes,
         multi_bytes,
-        client.output.pending_bytes(),
+        client.output.buffered_bytes(),
+        client.output.parts_count(),
         client.output.pending_heap_bytes(),
         memory,
         client

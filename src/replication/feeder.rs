@@ -2,7 +2,7 @@
 //! replicas that are behind.
 //!
 //! The loop tells it what was committed; it tells the loop when a link has gone, and when an acknowledgement has come that
-//! somebody waits for. How far each replica is stands in its [`Gauge`] at any time.
+//! somebody waits for. How far each replica is stands in its [`Gauge`](super::feeding::Gauge) at any time.
 
 use std::collections::HashMap;
 use std::io;

@@ -28,6 +28,7 @@ pub mod state_file;
 #[cfg(test)]
 mod testing;
 mod turn;
+mod warming;
 mod workers;
 
 pub use events::LoopEvent;
@@ -71,6 +72,7 @@ pub struct Server {
     read_buffer: Box<[u8]>,
     spans: Vec<crate::resp::parse::Span>,
     inline: Vec<u8>,
+    warming: warming::Scratch,
     next_client_id: u64,
     disk: DiskGauge,
     reopening: reopen::Reopening,

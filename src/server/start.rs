@@ -195,6 +195,7 @@ impl Server {
             read_buffer: vec![0; READ_BYTES_PER_TURN_MAX].into_boxed_slice(),
             spans: Vec::new(),
             inline: Vec::new(),
+            warming: Default::default(),
             next_client_id: 0,
             disk,
             reopening: Default::default(),

@@ -1,5 +1,7 @@
 //! Tests against a stand-in for memory that holds what the test likes, and readers that read and answer when the test lets them.
 
+mod large;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -7,7 +9,6 @@ use crate::command::node_bench::NodeBench;
 use crate::command::parked_scans;
 use crate::command::parking;
 use crate::config::Config;
-use crate::limits::COLD_BYTES_MAX;
 use crate::node::{Request, WorkerJob};
 use crate::storage::cold::{self, Misses};
 use crate::storage::scan::{self, Pinned, WantedScan};
@@ -359,24 +360,6 @@ fn who_is_never_answered_in_time_reads_the_disk_itself() {
     assert!(!cold.is_parked(0));
     assert_eq!(cold.bench.node.stats.cold.direct, 1);
     assert_eq!(cold.bench.received(0), "$1 3");
-}
-
-#[test]
-fn values_beyond_the_room_are_read_and_not_held() {
-    let mut cold = Cold::new(everything());
-    let value = "x".repeat(COLD_BYTES_MAX / 2);
-    let names = ["a", "b", "c"];
-    for name in names {
-        cold.run(&format!("set {name} {value}"));
-    }
-    cold.send(0, "mget a b c");
-    cold.step(0);
-    let held = cold.bench.node.cold_reads.room.bytes();
-    assert!(held > 0 && held <= COLD_BYTES_MAX, "{held}");
-    cold.finish();
-    let reply = cold.bench.received(0);
-    assert_eq!(reply.matches(&value).count(), 3);
-    assert_eq!(cold.bench.node.cold_reads.room.bytes(), 0);
 }
 
 #[test]
