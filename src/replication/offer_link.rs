@@ -1,12 +1,16 @@
-//! A connection of the old primary to the target of a failover: a thread that connects, authenticates, and then sends each request
-//! and reads its one line of answer. Not pure: the sockets around [`super::takeover::wire`].
+//! A connection of the old primary to the target of a failover: a thread that connects, authenticates, makes sure that somebody is there
+//! who understands takeovers, and then sends each request and reads its one line of answer. Not pure: the sockets around
+//! [`super::takeover::wire`].
+//!
+//! Without that question a target that wants a password, is no Stillpoint, or whose port is held open by something in between
+//! would be found out by the offer: with writes stopped, and nobody knowing what became of it.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use super::takeover::wire::{ANSWER_BYTES_MAX, Address, Answer};
+use super::takeover::wire::{ANSWER_BYTES_MAX, Address, Answer, Request as TakeoverRequest, Token};
 use super::timed::{Halt, StopFlags, TimedStream};
 use super::wire::Request;
 use crate::failover::machine::CONNECT_MS;
@@ -14,7 +18,7 @@ use crate::failover::machine::CONNECT_MS;
 /// What the loop is told of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OfferLinkEvent {
-    /// It is open and authenticated.
+    /// It is open and authenticated, and the target understands takeovers.
     Connected,
     /// It could not be opened, or has ended, for this reason. Nothing follows.
     Ended(String),
@@ -35,6 +39,8 @@ pub struct OfferLinkStart {
     /// `masteruser` and `masterauth`; no password, no AUTH.
     pub user: Option<Vec<u8>>,
     pub password: Vec<u8>,
+    /// A token to ask for, whichever: the answer does not matter, that there is one does.
+    pub token: Token,
 }
 
 impl OfferLink {
@@ -89,6 +95,12 @@ fn talk(
             let words = String::from_utf8_lossy(&answer);
             return Err(format!("AUTH was answered: {words}"));
         }
+    }
+    let question = TakeoverRequest::State(start.token).encode();
+    stream.write_all(&question).map_err(text)?;
+    let line = stream.read_line(ANSWER_BYTES_MAX).map_err(text)?;
+    if let Answer::TryAgain(why) | Answer::Refused(why) = Answer::parse(&line) {
+        return Err(why);
     }
     notify(OfferLinkEvent::Connected);
     while let Ok(request) = requests.recv() {

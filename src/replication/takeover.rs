@@ -58,7 +58,7 @@ pub enum Standing {
 /// Whom a replica follows, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Following {
-    /// The run id that the primary named on this link; `None` from one that names none.
+    /// The run id that the primary named; `None` from one that names none, and before it has been reached.
     pub run_id: Option<RunId>,
     /// The id of the primary's history: as it named it on this link, else that of the last record.
     pub replication_id: String,
@@ -423,10 +423,8 @@ fn may_take(offer: &Offer, standing: &Standing) -> Result<Seq, String> {
     let Standing::Replica(following) = standing else {
         return Err("this node is a primary".to_owned());
     };
-    if following
-        .run_id
-        .is_some_and(|run_id| run_id != offer.token.run_id)
-    {
+    // One that names itself by no run id cannot have made this offer; nor one that was never heard of.
+    if following.run_id != Some(offer.token.run_id) {
         return Err("this node follows another primary".to_owned());
     }
     if following.replication_id != offer.replication_id {

@@ -176,8 +176,11 @@ impl Server {
 
     fn connect_to_target(&mut self, link: LinkId, target: takeover::wire::Address) {
         let config = &self.node.config;
+        let run_id = self.node.own_run_id();
+        let run_id = run_id.unwrap_or_else(|| takeover::wire::RunId::from_digits([b'0'; 40]));
         let start = OfferLinkStart {
             target,
+            token: takeover::wire::Token { run_id, count: 1 },
             user: (!config.masteruser.is_empty()).then(|| config.masteruser.clone()),
             password: config.masterauth.clone(),
         };

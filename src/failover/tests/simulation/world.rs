@@ -249,6 +249,7 @@ impl World {
                 } => {
                     node.memory.fates = fates;
                     if promote {
+                        // An offer of its own, from before it followed, is settled.
                         node.memory.is_primary = true;
                         node.memory.pending = None;
                     } else if node.role == Role::Replica && node.memory.pending.is_none() {
