@@ -91,6 +91,9 @@
 //! - a reason to wait: a variant of [`client::waiting::Reason`], and who makes it due.
 //! - a helper thread: a variant of [`server::LoopEvent`] is the only way in; it never touches a client.
 
+// The pages are for those who work on the code: they name what is private too, and are whole with `--document-private-items`.
+#![allow(rustdoc::private_intra_doc_links)]
+
 pub mod client;
 pub mod clock;
 pub mod command;

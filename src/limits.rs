@@ -20,6 +20,17 @@ pub const CLIENT_TURN_US_MAX: u64 = 2000;
 /// above `client-output-buffer-limit`, before it goes on.
 pub const CLIENT_TURN_OUTPUT_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes that one client's socket is offered in a turn: copying more into the kernel would hold up the others.
+pub const WRITE_BYTES_PER_TURN_MAX: usize = 1 << 20;
+
+/// Bytes of a bulk string from which on it is a piece of its own in its client's output, shared where that spares a copy.
+/// Smaller ones are copied into one buffer, which is faster.
+pub const SHARED_BULK_BYTES_MIN: usize = 64 << 10;
+
+/// Bytes of values of [`SHARED_BULK_BYTES_MIN`] and more that one command takes out of RocksDB's memory on the loop; the others
+/// are read for it by readers, so that nobody waits for the copying.
+pub const LARGE_VALUE_BYTES_ON_LOOP_MAX: usize = 4 << 20;
+
 /// Parked commands run again per turn after a release, so that everybody else is served in between.
 pub const RELEASES_PER_TURN_MAX: usize = 128;
 
@@ -29,6 +40,10 @@ pub const FREED_SENDS_PER_TURN_MAX: usize = 64;
 
 /// Messages from helper threads taken per turn.
 pub const MAILBOX_EVENTS_PER_TURN_MAX: usize = 1024;
+
+/// Deleted or overwritten keys that one step of a scan passes by on the loop (some 0.3 us each); where there are more, of a set that
+/// was popped nearly empty, say, a worker steps over them and the command waits.
+pub const DELETED_KEYS_ON_LOOP_MAX: u64 = 4096;
 
 /// Bytes of the writes kept for a range that a worker reads for a waiting command; beyond, the range is read again.
 pub const WATCHED_BYTES_MAX: usize = 4 << 20;
@@ -54,6 +69,10 @@ pub const COLD_KEYS_PER_COMMAND_MAX: usize = 1024;
 /// Bytes of values that readers have brought for commands that have not finished yet. What is beyond is read and not held: its
 /// command finds it in RocksDB's cache, or asks again.
 pub const COLD_BYTES_MAX: usize = 64 << 20;
+
+/// The same for commands that reply with these very values: the memory is then the reply's, which it takes anyhow, and
+/// `client-output-buffer-limit` bounds it. What is beyond is read on the loop.
+pub const COLD_REPLY_BYTES_MAX: usize = 2 << 30;
 
 /// Entries, and bytes of them, that are read of a range that is not in memory before it is known how much of it is wanted.
 pub const COLD_SCAN_ENTRIES_MAX: usize = 1024;
@@ -102,6 +121,8 @@ pub const CHAIN_NODES_MAX: usize = 16;
 
 const _: () = assert!(LINK_MESSAGE_BYTES_MAX <= RECEIVED_BATCH_BYTES_MAX);
 const _: () = assert!(RECORD_BYTES_MAX * 2 <= RECEIVED_BATCH_BYTES_MAX);
+const _: () = assert!(COLD_BYTES_MAX <= COLD_REPLY_BYTES_MAX);
+const _: () = assert!(SHARED_BULK_BYTES_MIN <= WRITE_BYTES_PER_TURN_MAX);
 const _: () = assert!(READ_BYTES_PER_TURN_MAX <= RECORD_BYTES_MAX);
 
 /// Bytes of records committed lately that are kept in memory for replicas.

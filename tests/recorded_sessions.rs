@@ -75,6 +75,7 @@ impl Replica {
             port: 17313,
             ip: None,
             run_id: "a".repeat(40),
+            connect_ms: 3100,
             timeout_ms: 60_000,
         };
         let mut link = Link::new(settings, NOW);

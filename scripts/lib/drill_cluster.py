@@ -1,4 +1,4 @@
-"""The three nodes of failover-drill, and the four ways of switching their primary."""
+"""The three nodes of failover-drill, and the ways of switching their primary."""
 
 import os
 import shutil
@@ -243,6 +243,20 @@ class Cluster:
                        "the primary to hand over at SIGTERM", SWITCH_S)
             target = found[0]
             self._await_exit(server)
+        old.close()
+        self._repoint(old, target)
+        server.start()
+        old.follow(target.address)
+        return target
+
+    def _by_kill(self):
+        """The primary is killed, and the replica that is furthest takes its place by REPLICAOF NO ONE. The old primary starts again,
+        and what it alone has is given up."""
+        old, server = self.primary, self._server(self.primary)
+        self._copies_of_the_dead += self._sync_full(old)
+        server.kill()
+        target = max(self.others(old), key=lambda node: node.view().offset)
+        target.promote()
         old.close()
         self._repoint(old, target)
         server.start()

@@ -6,6 +6,8 @@ READONLY has not run: every node is asked for its role, and the writer sends it 
 connection to each node from the beginning, as clients of a cluster do, so that what is measured is the servers' doing
 and not sixteen connects of one process. A command whose connection broke before its reply is *unknown*: it may have
 run or not, and is not sent again.
+
+With `wait`, a pair is followed by `WAIT 1`, and counts as acknowledged only when a replica has it.
 """
 
 import gc
@@ -21,6 +23,8 @@ VALUE_BYTES = 2048
 # A key comes round again after this many pairs of its writer: over a second, longer than a switch may take.
 KEYS_A_WRITER = 1000
 ROLE = resp.encode(("ROLE",))
+# Longer than any kill: what it answers then is unknown, as with a broken connection.
+WAIT = resp.encode(("WAIT", "1", "10000"))
 # The shortest time between two questions for the primary, while there is none.
 ASK_AGAIN_S = 0.001
 LONG_WAIT_S = 0.001
@@ -103,11 +107,13 @@ def _is_open(idle):
 class Writer:
     """One writer: its connection, the pair in flight, and its ledger."""
 
-    __slots__ = ("index", "socket", "port", "spares", "ledger", "number", "due", "sent_at", "owed", "output", "input", "counter",
+    __slots__ = ("index", "waits", "held", "socket", "port", "spares", "ledger", "number", "due", "sent_at", "owed", "output", "input", "counter",
                  "refused")
 
-    def __init__(self, index):
+    def __init__(self, index, waits=False):
         self.index = index
+        self.waits = waits       # for a replica to have it
+        self.held = []           # commands that were answered, and that no replica is known to have
         self.socket = None
         self.port = None
         self.spares = {}         # port -> connection to a node that is not the primary
@@ -127,10 +133,27 @@ class Writer:
         if "set" in self.owed:
             number = b"%d" % self.number
             data = resp.encode(("SET", set_key(self.index, self.number), number + b":" + _padding(number)))
-        return data + self.counter if "incr" in self.owed else data
+        if "incr" in self.owed:
+            data += self.counter
+        return data + WAIT if "wait" in self.owed else data
 
     def acknowledge(self, command):
         """Notes that a command was acknowledged."""
+        if self.waits:
+            self.held.append(command)
+        else:
+            self._count(command)
+
+    def replicated(self, replicas):
+        """The answer to WAIT: what was held is acknowledged, or unknown."""
+        held, self.held = self.held, []
+        for command in held if replicas else ():
+            self._count(command)
+        if not replicas:
+            self.owed = held
+            self.give_up()
+
+    def _count(self, command):
         ledger = self.ledger
         if command == "incr":
             ledger.incr_acked += 1
@@ -141,8 +164,9 @@ class Writer:
 
     def give_up(self):
         """Notes what is owed as unknown; how many that is."""
-        count = len(self.owed)
-        for command in self.owed:
+        owed, self.held = self.held + [command for command in self.owed if command != "wait"], []
+        count = len(owed)
+        for command in owed:
             if command == "incr":
                 self.ledger.incr_unknown += 1
             else:
@@ -154,13 +178,14 @@ class Writer:
 class Writers:
     """All writers and their loop, in a process of their own."""
 
-    def __init__(self, ports, count, pairs_per_s, control):
+    def __init__(self, ports, count, pairs_per_s, wait, control):
         self._ports = ports
+        self._wait = wait
         self._control = control
         self._period_s = count / pairs_per_s
         self._selector = selectors.EpollSelector()
         self._selector.register(control.fileno(), selectors.EVENT_READ, None)
-        self._writers = [Writer(index) for index in range(count)]
+        self._writers = [Writer(index, wait) for index in range(count)]
         self._homeless = []      # writers without a connection
         self._askers = {}        # port -> connection for asking the node there for its role
         self._asked = set()      # ports of those whose answer is due
@@ -230,7 +255,7 @@ class Writers:
             if writer.due <= now:
                 self._late_s = max(self._late_s, now - writer.due)
                 writer.number += 1
-                writer.owed = ["set", "incr"]
+                writer.owed = ["set", "incr", "wait"] if self._wait else ["set", "incr"]
                 # The pace is kept over a few pairs, but after a long wait there is no burst to catch up.
                 writer.due = max(writer.due + self._period_s, now - CATCH_UP_S)
                 writer.sent_at = time.monotonic()
@@ -284,7 +309,9 @@ class Writers:
         *lines, writer.input = writer.input.split(b"\r\n")
         for line in lines:
             command = writer.owed.pop(0) if writer.owed else "nothing"
-            if line == b"+OK" if command == "set" else command == "incr" and line.startswith(b":"):
+            if command == "wait" and line.startswith(b":") and not writer.refused:
+                writer.replicated(int(line[1:]))
+            elif line == b"+OK" if command == "set" else command == "incr" and line.startswith(b":"):
                 writer.acknowledge(command)
                 self._first_ack.setdefault(writer.port, now)
                 self._last_ack[writer.port] = now
@@ -400,10 +427,10 @@ class Writers:
 class WriterProcess:
     """The handle on the writers' process."""
 
-    def __init__(self, ports, count, pairs_per_s):
+    def __init__(self, ports, count, pairs_per_s, wait=False):
         self._control, theirs = multiprocessing.Pipe()
         context = multiprocessing.get_context("fork")
-        self._process = context.Process(target=_main, args=(ports, count, pairs_per_s, theirs, self._control),
+        self._process = context.Process(target=_main, args=(ports, count, pairs_per_s, wait, theirs, self._control),
                                         daemon=True)
         self._process.start()
         theirs.close()
@@ -433,10 +460,10 @@ class WriterProcess:
             self._process.terminate()
 
 
-def _main(ports, count, pairs_per_s, control, inherited):
+def _main(ports, count, pairs_per_s, wait, control, inherited):
     inherited.close()
     try:
-        Writers(ports, count, pairs_per_s, control).serve()
+        Writers(ports, count, pairs_per_s, wait, control).serve()
     except WriterFailed as failure:
         control.send(str(failure))
     except (KeyboardInterrupt, BrokenPipeError):

@@ -3,11 +3,13 @@
 
 pub mod gated;
 pub mod input;
+pub mod linked;
 pub mod output;
 pub mod session;
 pub mod transaction;
 pub mod waiting;
 
 pub use input::{Input, Reading};
+pub use linked::Linked;
 pub use output::{Output, Stretch};
 pub use session::{Client, ClientKey, Clients, Flag, OutputClass, Parked, Peer, ReplyMode, State};

@@ -182,6 +182,9 @@ pub(super) fn run(
     let looked_up = (node.changes.hits, node.changes.misses);
     let was_shown = parked.as_ref().is_some_and(|parked| parked.was_shown);
     let began_us = node.stamp_us;
+    if let Some(extra) = parked.as_ref().and_then(|parked| parked.extra.as_ref()) {
+        reply.share(extra.reads.large_values());
+    }
     let result = invoke(node, key, command, args, &evaluation, &mut reply, false);
     parked_reads::unload(&mut node.view);
     let took_us = node.stamp().saturating_sub(began_us);

@@ -4,6 +4,7 @@
 use super::context::ControlCtx;
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Flags, Spec};
+use crate::error::ReplyError;
 use crate::failover::Ticket;
 use crate::failover::machine::Terms;
 use crate::failover::request::{self, Request};
@@ -29,14 +30,19 @@ fn failover(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     request::check_cluster(ctx.node.config.cluster_enabled)?;
     let asked = request::parse(args)?;
     let ticket = Ticket(ctx.session().id);
+    // Nothing can be waited for inside a transaction: it is answered when the failover has begun, not when writes are paused.
+    let in_exec = ctx.in_exec;
     let node = &mut *ctx.node;
     let turn = node.turn;
     let actions = match asked {
+        Request::Abort if in_exec && node.failover.pending().is_some() => {
+            return Err(request::MAY_HAVE_TAKEN_OVER.into());
+        }
         Request::Abort => node.failover.abort(ticket, &turn)?,
         Request::Begin(options) => {
             let facts = node.failover_facts();
             let terms = Terms {
-                starter: Some(ticket),
+                starter: (!in_exec).then_some(ticket),
                 from: node.own_address(),
             };
             let timeout_ms = u64::from(node.config.failover_timeout_s) * 1000;
@@ -45,6 +51,10 @@ fn failover(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         }
     };
     node.requests.push(NodeRequest::Failover(actions));
+    if in_exec {
+        ctx.reply.ok();
+        return Ok(());
+    }
     Err(Halt::Wait(Wait::Link))
 }
 
@@ -52,6 +62,11 @@ fn failover(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
 pub fn takeover(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     let asked = wire::Request::parse(args)?;
     let asker = Asker(ctx.session().id);
+    if ctx.in_exec && !matches!(asked, wire::Request::State(_)) {
+        const IN_EXEC: ReplyError =
+            ReplyError::fixed("ERR Command not allowed inside a transaction");
+        return Err(IN_EXEC.into());
+    }
     let node = &mut *ctx.node;
     let actions = match asked {
         wire::Request::State(token) => {

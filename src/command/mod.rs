@@ -5,6 +5,7 @@ pub mod absent;
 pub mod account;
 pub mod client;
 mod client_line;
+mod client_list;
 pub mod cluster;
 pub mod connection;
 pub mod context;

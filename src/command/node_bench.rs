@@ -138,8 +138,12 @@ impl NodeBench {
             .get_mut(self.clients[number])
             .expect("a client");
         client.output.release(committed);
-        let bytes = client.output.sendable().to_vec();
-        client.output.advance(bytes.len());
+        let mut bytes = Vec::new();
+        while !client.output.sendable().is_empty() {
+            let part = client.output.sendable().to_vec();
+            client.output.advance(part.len());
+            bytes.extend(part);
+        }
         String::from_utf8_lossy(&bytes)
             .trim_end()
             .replace("\r\n", " ")

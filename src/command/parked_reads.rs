@@ -8,6 +8,8 @@
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
 
+use bytes::Bytes;
+
 use super::halt::{Halt, Run};
 use super::spec::{Handler, Spec};
 use crate::client::transaction::Queued;
@@ -47,6 +49,12 @@ impl ParkedReads {
     /// Lets go of what was read for it: it is going to wait for something else that may take long.
     pub fn let_go(&mut self) {
         self.pins = Vec::new();
+    }
+
+    /// The large values that were read for it.
+    pub fn large_values(&self) -> Vec<Bytes> {
+        let values = self.pins.iter().filter_map(|pin| pin.large_value());
+        values.cloned().collect()
     }
 
     fn may_wait(&self) -> bool {
@@ -211,6 +219,7 @@ pub(super) fn note_wait<'p>(node: &mut Node, parked: &'p mut Parked) -> &'p mut 
 /// be parked with `parked` under the ticket given to [`wait`] next.
 pub(super) fn ask(node: &mut Node, parked: &mut Parked) -> Vec<Rc<Pin>> {
     let wanted: Vec<ColdKey> = node.view.cold.take_wanted();
+    let is_shown = parked.command.spec.shows_values;
     let reads = note_wait(node, parked);
     // The first is the one that it met; the others may never be needed.
     if let Some(first) = wanted.first() {
@@ -225,6 +234,7 @@ pub(super) fn ask(node: &mut Node, parked: &mut Parked) -> Vec<Rc<Pin>> {
                 number: pin.number(),
                 cf: key.cf,
                 key: key.key,
+                is_shown,
             });
             node.cold_reads.awaited.insert(
                 pin.number(),

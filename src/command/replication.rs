@@ -4,6 +4,7 @@ use super::context::ControlCtx;
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Flags, Spec};
 use crate::error::{NOT_AN_INTEGER, ReplyError, TIMEOUT_NEGATIVE};
+use crate::failover::request::REPLICAOF_REFUSED;
 use crate::failover::{Ticket, Word};
 use crate::node::replication::Goal;
 use crate::node::{Request, Role};
@@ -137,6 +138,10 @@ fn replicaof_while_failing_over(ctx: &mut ControlCtx<'_>, args: Args<'_>, is_non
     };
     let ticket = Ticket(ctx.session().id);
     let turn = ctx.node.turn;
+    // Its OK comes when the word is on disk, and a transaction cannot wait for that.
+    if ctx.in_exec && of.is_none() {
+        return Err(REPLICAOF_REFUSED.into());
+    }
     match ctx.node.failover.replicaof(of.as_ref(), ticket, &turn) {
         Word::Refuse(error) => Err(error.into()),
         Word::Wait(actions) => {

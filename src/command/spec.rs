@@ -131,6 +131,8 @@ pub struct Spec {
     pub held_by_pause_all: bool,
     /// The positions of arguments that must not be shown to others, given all of them.
     pub secrets: Option<fn(Args<'_>) -> Vec<usize>>,
+    /// Whether it replies with whole values as they are stored: they may then take the memory that the reply takes.
+    pub shows_values: bool,
     pub handler: Handler,
     pub subcommands: &'static [Spec],
 }
@@ -155,6 +157,7 @@ impl Spec {
             summary: "",
             held_by_pause_all: true,
             secrets: None,
+            shows_values: false,
             handler,
             subcommands: &[],
         }
@@ -206,6 +209,12 @@ impl Spec {
     /// With these flags.
     pub const fn flags(mut self, flags: Flags) -> Spec {
         self.flags = flags;
+        self
+    }
+
+    /// It replies with whole values.
+    pub const fn shows_values(mut self) -> Spec {
+        self.shows_values = true;
         self
     }
 

@@ -379,6 +379,10 @@ mod tests {
             ("tls-port 6379", "TLS"),
             ("loadmodule a.so", "modules"),
             ("sentinel", "redis-sentinel"),
+            ("tls-replication yes", "TLS"),
+            ("master-use-repl-port yes", "before 2.0"),
+            ("bind-source-addr 10.0.0.1", "the system chooses"),
+            ("repl-namespace-enabled yes", "namespaces"),
             (
                 "rocksdb.write_options.disable_wal yes",
                 "lose acknowledged writes",
@@ -389,6 +393,40 @@ mod tests {
         }
         let defaults = "replicaof no one\nmaxmemory 0\nmaxmemory-policy noeviction\ndaemonize no\ntls-port 0\n";
         assert_eq!(load_text(defaults), load_text(""));
+    }
+
+    /// What Kvrocks has for replication, and Redis beside it: each is read, or says that it changes nothing.
+    #[test]
+    fn the_settings_of_replication_are_all_known() {
+        let read = "replicaof h 1\nmasterauth p\nmasteruser u\nslave-serve-stale-data no\nslave-priority 1\n\
+                    replica-announce-ip i\nreplica-announce-port 1\nreplica-announced no\nrepl-timeout 1\n\
+                    replication-connect-timeout-ms 1\nmax-replication-mb 1\nmin-slaves-to-write 1\n\
+                    min-slaves-max-lag 1\ndb-name d\n";
+        assert_eq!(load_text(read).unwrap().notices(), [""; 0]);
+        let idle = [
+            "use-rsid-psync yes",
+            "slave-empty-db-before-fullsync yes",
+            "fullsync-recv-file-delay 1",
+            "replication-recv-timeout-ms 1",
+            "replication-group-sync yes",
+            "replication-no-slowdown no",
+            "replication-delay-bytes 1",
+            "replication-delay-updates 1",
+            "purge-backup-on-fullsync yes",
+            "repl-ping-replica-period 1",
+            "repl-disable-tcp-nodelay yes",
+            "repl-backlog-size 1mb",
+            "repl-backlog-ttl 1",
+            "repl-diskless-sync no",
+            "repl-diskless-load swapdb",
+        ];
+        for line in idle {
+            let name = line.split(' ').next().unwrap();
+            let notices = load_text(line).unwrap().notices();
+            let is_default = line.starts_with("repl-backlog-size");
+            assert_eq!(notices.len(), usize::from(!is_default), "{line}");
+            assert!(notices.iter().all(|it| it.contains(name)), "{notices:?}");
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ const SYSLOG: &str =
 const PINNING: &str = "pin the process from outside, with taskset or a service manager";
 const MODULES: &str = "there are no modules here";
 const CACHES: &str = "rocksdb.block_cache_size is the one cache of blocks";
+const SENT_AT_ONCE: &str = "a committed batch is sent at once";
 const JOBS: &str = "rocksdb.max_background_jobs counts flushes and compactions together";
 
 const INT_MAX: i64 = i32::MAX as i64;
@@ -144,12 +145,16 @@ settings! {
         OneOf(&["allchannels", "resetchannels"]), Live, Unused("users are not in this build yet");
 
     // Redis: replication and cluster.
-    "bind-source-addr": bind_source_addr: Vec<u8> = Vec::new(), Text, Live, Unused(REPLICATION);
+    "bind-source-addr": bind_source_addr: Vec<u8> = Vec::new(), Text, Live,
+        OnlyDefault("the system chooses the address that connections to a primary come from");
     "repl-backlog-size": repl_backlog_size: u64 = 1 << 20, Memory { min: 1, max: LONG_MAX }, Live,
         Unused("RocksDB's log is the backlog: see rocksdb.wal_size_limit_mb");
     "repl-backlog-ttl": repl_backlog_ttl: u64 = 3600, int(0, i64::MAX), Live,
         Unused("RocksDB's log is the backlog: see rocksdb.wal_ttl_seconds");
-    "repl-disable-tcp-nodelay": repl_disable_tcp_nodelay: bool = false, YesNo, Live, Unused(REPLICATION);
+    "repl-disable-tcp-nodelay": repl_disable_tcp_nodelay: bool = false, YesNo, Live,
+        Unused("links send what is committed at once");
+    "repl-ping-replica-period" or "repl-ping-slave-period": repl_ping_replica_period: u32 = 10, int(1, INT_MAX), Live,
+        Unused("a link on which nothing flows is pinged every second");
     "repl-diskless-sync": repl_diskless_sync: bool = true, YesNo, Live, Unused(REPLICATION);
     "repl-diskless-sync-delay": repl_diskless_sync_delay: u32 = 5, int(0, INT_MAX), Live, Unused(REPLICATION);
     "repl-diskless-sync-max-replicas": repl_diskless_sync_max_replicas: u32 = 0, int(0, INT_MAX), Live,
@@ -161,7 +166,7 @@ settings! {
     "replica-ignore-maxmemory" or "slave-ignore-maxmemory": replica_ignore_maxmemory: bool = true, YesNo, Live,
         Unused(EVICTION);
     "replica-ignore-disk-write-errors": replica_ignore_disk_write_errors: bool = false, YesNo, Live,
-        OnlyDefault(REPLICATION);
+        OnlyDefault("a replica that cannot write what it is sent asks for it again");
     "propagation-error-behavior": propagation_error_behavior: &'static str = "ignore",
         OneOf(&["ignore", "panic", "panic-on-replicas"]), Live, Unused("batches are replicated, not commands");
     "cluster-config-file": cluster_config_file: Vec<u8> = b"nodes.conf".to_vec(), Text, AtStart, Unused(CLUSTER);
@@ -196,10 +201,22 @@ settings! {
         OnlyDefault("namespaces are not in this build: see databases");
     "persist-cluster-nodes-enabled": persist_cluster_nodes_enabled: bool = true, YesNo, Live,
         Unused("a topology cannot be set in this build yet");
-    "master-use-repl-port": master_use_repl_port: bool = false, YesNo, Live, Unused(REPLICATION);
+    "master-use-repl-port": master_use_repl_port: bool = false, YesNo, Live,
+        OnlyDefault("a Kvrocks before 2.0, which has such a port, cannot be followed");
+    "use-rsid-psync": use_rsid_psync: bool = false, YesNo, AtStart,
+        Unused("records always end in a replication id, and replicas always present theirs");
     "slave-empty-db-before-fullsync" or "slave-delete-db-before-fullsync": slave_empty_db_before_fullsync: bool = false,
-        YesNo, Live, Unused(REPLICATION);
-    "fullsync-recv-file-delay": fullsync_recv_file_delay: u32 = 0, int(0, INT_MAX), Live, Unused(REPLICATION);
+        YesNo, Live, Unused("the data from before stays until a copy is whole: the disk must have room for both");
+    "fullsync-recv-file-delay": fullsync_recv_file_delay: u32 = 0, int(0, INT_MAX), Live,
+        Unused("it slows Kvrocks down in its tests: see max-replication-mb");
+    "replication-recv-timeout-ms": replication_recv_timeout_ms: u32 = 3200, int(0, INT_MAX), Live,
+        Unused("repl-timeout says when a copy that does not come is given up");
+    "replication-group-sync": replication_group_sync: bool = false, YesNo, Live,
+        Unused("wal-sync says when writes reach the disk, a replica's too");
+    "replication-no-slowdown": replication_no_slowdown: bool = true, YesNo, Live,
+        Unused("a batch that RocksDB does not take at once waits, and clients do not");
+    "replication-delay-bytes": replication_delay_bytes: u32 = 16 << 10, int(1, INT_MAX), Live, Unused(SENT_AT_ONCE);
+    "replication-delay-updates": replication_delay_updates: u32 = 16, int(1, INT_MAX), Live, Unused(SENT_AT_ONCE);
     "purge-backup-on-fullsync": purge_backup_on_fullsync: bool = false, YesNo, Live, Unused(BACKUP);
     "max-backup-to-keep": max_backup_to_keep: u32 = 1, int(0, 1), Live, Unused(BACKUP);
     "max-backup-keep-hours": max_backup_keep_hours: u32 = 0, int(0, INT_MAX), Live, Unused(BACKUP);

@@ -198,17 +198,14 @@ settings! {
     "replica-announced": replica_announced: bool = true, YesNo, Live;
     /// Seconds of silence after which a replication link is given up.
     "repl-timeout": repl_timeout_s: u32 = 60, int(1, INT_MAX), Live;
-    /// Seconds between two pings on a replication link.
-    "repl-ping-replica-period" or "repl-ping-slave-period": repl_ping_replica_period_s: u32 = 10, int(1, INT_MAX),
-        Live;
+    /// Milliseconds for a connection to the primary to come about, at most `repl-timeout`; 0 for that.
+    "replication-connect-timeout-ms": replication_connect_timeout_ms: u32 = 3100, int(0, INT_MAX), Live;
     /// Replicas without which writes are refused.
     "min-replicas-to-write" or "min-slaves-to-write": min_replicas_to_write: u32 = 0, int(0, INT_MAX), Live;
     /// Seconds of silence that such a replica is allowed.
     "min-replicas-max-lag" or "min-slaves-max-lag": min_replicas_max_lag_s: u32 = 10, int(0, INT_MAX), Live;
     /// Megabytes a second that files of full copies are sent with, in all; 0 for no limit.
     "max-replication-mb": max_replication_mb: u32 = 0, int(0, INT_MAX), Live;
-    /// Send the replication id with every partial synchronization.
-    "use-rsid-psync": use_rsid_psync: bool = false, YesNo, AtStart;
     /// Milliseconds after which a script that runs answers other clients with BUSY.
     "busy-reply-threshold" or "lua-time-limit": busy_reply_threshold_ms: u64 = 5000, int(0, i64::MAX), Live,
         Unused(SCRIPTS);

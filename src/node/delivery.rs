@@ -14,9 +14,16 @@ impl Node {
             client.dependency = client.dependency.max(group);
             if !reply.is_empty() {
                 let dependency = client.dependency;
-                client
-                    .output
-                    .push_vec(reply.buffer(), dependency, committed, Stretch::Reply);
+                if reply.has_parts() {
+                    let parts = reply.take_parts();
+                    client
+                        .output
+                        .push_parts(parts, dependency, committed, Stretch::Reply);
+                } else {
+                    client
+                        .output
+                        .push_vec(reply.buffer(), dependency, committed, Stretch::Reply);
+                }
                 self.list_output(key);
             }
         }

@@ -2,20 +2,20 @@
 //!
 //! Commands read and ask here; the server drives links, threads and the state file, and says here how far things are.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
 
 use super::{Node, Request, Role};
-use crate::client::ClientKey;
 use crate::client::waiting::Reason;
+use crate::client::{ClientKey, Linked};
 use crate::clock::MonoMs;
 use crate::command::parking;
 use crate::error::ReplyError;
 use crate::replication::follower::Shown;
 use crate::replication::handshake::LinkState;
 use crate::replication::history::History;
-use crate::replication::progress::Progress;
+use crate::replication::progress::{Progress, Replica, ReplicaId};
 use crate::storage::cf::Cf;
 use crate::storage::commit::GroupId;
 use crate::storage::keys::db_of_namespace;
@@ -51,6 +51,8 @@ pub struct Followed {
     pub copy_bytes: u64,
     /// A copy of its data is being put in the place of ours.
     pub is_swapping: bool,
+    /// The connection, as CLIENT LIST shows it once the stream flows.
+    pub link: Option<Linked>,
 }
 
 impl Followed {
@@ -67,6 +69,7 @@ impl Followed {
             copied_bytes: 0,
             copy_bytes: 0,
             is_swapping: false,
+            link: None,
         }
     }
 
@@ -96,6 +99,8 @@ pub struct Replication {
     pub history: History,
     /// The replicas.
     pub progress: Progress,
+    /// Their connections, as CLIENT LIST shows them.
+    links: BTreeMap<ReplicaId, Linked>,
     /// The primary that is followed; `None` on a primary.
     pub followed: Option<Followed>,
     /// The change of role under way.
@@ -118,6 +123,35 @@ pub struct Replication {
 const GROUP_ENDS_MAX: usize = 4096;
 
 impl Replication {
+    /// A client has become this replica.
+    pub fn note_link(&mut self, id: ReplicaId, link: Linked) {
+        self.links.insert(id, link);
+    }
+
+    /// This replica's connection has gone, or is to be closed.
+    pub fn forget_link(&mut self, id: ReplicaId) {
+        self.links.remove(&id);
+    }
+
+    /// The connections of replicas.
+    pub fn links(&self) -> impl Iterator<Item = (ReplicaId, &Linked, &Replica)> {
+        let links = self.links.iter();
+        links.filter_map(|(id, link)| Some((*id, link, self.progress.get(*id)?)))
+    }
+
+    /// The connection to the primary, once the stream flows; before, it is nobody's to see, as in Redis.
+    pub fn primary_link(&self) -> Option<(&Linked, &Followed)> {
+        let followed = self.followed.as_ref().filter(|followed| followed.is_up())?;
+        Some((followed.link.as_ref()?, followed))
+    }
+
+    /// The connection to the primary is to be closed.
+    pub fn forget_primary_link(&mut self) {
+        if let Some(followed) = &mut self.followed {
+            followed.link = None;
+        }
+    }
+
     /// Every group up to this one is committed, the last update of it being `seq`.
     pub fn note_committed(&mut self, group: GroupId, seq: Seq) {
         if self.group_ends.len() == GROUP_ENDS_MAX {

@@ -4,6 +4,7 @@ use super::replication::LinkRequest;
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;
 use crate::failover;
+use crate::replication::progress::ReplicaId;
 use crate::replication::takeover;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::scan::WantedScan;
@@ -22,6 +23,10 @@ pub enum Request {
     Compact,
     /// The role is to change: [`super::replication::Replication::change`] says to what.
     RoleChanged,
+    /// Close the link of this replica, which may come back.
+    CloseReplica(ReplicaId),
+    /// Close the link to the primary, and make another.
+    ClosePrimaryLink,
     /// Send files of a checkpoint, or the list of them.
     Ship {
         client: ClientKey,

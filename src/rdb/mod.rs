@@ -4,7 +4,7 @@
 //! type (1 byte) | value | RDB version (2 bytes, little-endian) | CRC-64 of all before it (8 bytes, little-endian)
 //! ```
 //!
-//! [`encode`] writes the plain types, which every redis-server since 4.0 restores. [`decode`] reads what redis-server 5 to 7.2
+//! [`mod@encode`] writes the plain types, which every redis-server since 4.0 restores. [`mod@decode`] reads what redis-server 5 to 7.2
 //! can produce for strings, lists, sets, hashes and sorted sets, compact encodings and compression included. Payloads come from
 //! clients: every length is checked against the bytes that are there, and what cannot be a whole value is an error.
 //! Bytes in, values out; no I/O.
@@ -50,10 +50,10 @@ pub enum RdbError {
     Unsupported,
 }
 
-/// The version that [`encode`] writes, that of Redis 7.0.
+/// The version that [`encode()`] writes, that of Redis 7.0.
 const RDB_VERSION: u16 = 10;
 
-/// The newest version that [`decode`] takes, that of Redis 7.2.
+/// The newest version that [`decode()`] takes, that of Redis 7.2.
 const RDB_VERSION_MAX: u16 = 11;
 
 /// Version and checksum.

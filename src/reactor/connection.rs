@@ -1,6 +1,6 @@
 //! One connection's socket, TCP or unix.
 
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
@@ -32,6 +32,16 @@ impl Stream {
             Stream::Unix(stream) => stream.write(bytes),
             #[cfg(test)]
             Stream::Simulated(stream) => stream.write(bytes),
+        }
+    }
+
+    /// Writes several pieces once, one behind the other; never waits.
+    pub fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Stream::Tcp(stream) => stream.write_vectored(parts),
+            Stream::Unix(stream) => stream.write_vectored(parts),
+            #[cfg(test)]
+            Stream::Simulated(stream) => stream.write_vectored(parts),
         }
     }
 
@@ -154,9 +164,21 @@ impl Connection {
 
     /// Writes once.
     pub fn write(&mut self, bytes: &[u8]) -> WriteOutcome {
-        match self.stream.write(bytes) {
+        let result = self.stream.write(bytes);
+        self.wrote(result, bytes.len())
+    }
+
+    /// Writes several pieces once.
+    pub fn write_parts(&mut self, parts: &[IoSlice<'_>]) -> WriteOutcome {
+        let len = parts.iter().map(|part| part.len()).sum();
+        let result = self.stream.write_vectored(parts);
+        self.wrote(result, len)
+    }
+
+    fn wrote(&mut self, result: io::Result<usize>, offered: usize) -> WriteOutcome {
+        match result {
             Ok(written) => {
-                self.is_writable = written == bytes.len();
+                self.is_writable = written == offered;
                 WriteOutcome::Wrote(written)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -17,8 +17,9 @@ use bytes::Bytes;
 
 use self::rounds::Rounds;
 use super::handshake::{LinkSettings, LinkState, Position, Problem};
-use super::history::Peer;
+use super::history::Peer as PeerKind;
 use super::runner::{RoundClock, Runner};
+use crate::client::Peer;
 use crate::reactor::HelperWaker;
 use crate::storage::received::{BatchRules, ReceivedBatch};
 use crate::storage::replication_id::ReplicationId;
@@ -32,6 +33,8 @@ pub enum ToFollower {
     Copied(Result<BatchRules, String>),
     /// What was given to the loop and is not committed is lost: begin anew.
     Restart,
+    /// Close the connection and make another (CLIENT KILL).
+    Reconnect,
     /// The configuration has changed.
     Settings(LinkSettings),
     /// End. A connection that is being made, a lookup and a full copy are given up.
@@ -54,6 +57,8 @@ pub enum FollowerEvent {
     },
     /// The run ids of the primary and of those above it.
     Path(Vec<String>),
+    /// A connection was made; the handshake comes next.
+    Connected(Peer),
     /// The state of the link has changed.
     State(Shown),
     /// A full copy begins; what is replaced holds so many updates that the primary does not have.
@@ -71,7 +76,7 @@ pub enum FollowerEvent {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shown {
     pub state: LinkState,
-    pub primary: Peer,
+    pub primary: PeerKind,
 }
 
 /// What both threads look at without messages.
@@ -87,9 +92,9 @@ pub struct FollowerGauge {
     stops: Arc<AtomicBool>,
 }
 
-/// How a full copy is fetched: blocks, looks at the flag that says when to give up, and leaves the files where the loop finds
-/// them.
-pub type Fetch = Box<dyn FnMut(&Arc<AtomicBool>) -> Result<(), String> + Send>;
+/// How a full copy is fetched, with the settings in force: blocks, looks at the flag that says when to give up, and leaves the
+/// files where the loop finds them.
+pub type Fetch = Box<dyn FnMut(&LinkSettings, &Arc<AtomicBool>) -> Result<(), String> + Send>;
 
 /// What a follower is started with.
 pub struct FollowerStart {

@@ -34,8 +34,6 @@ use crate::limits::CHAIN_NODES_MAX;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::seq::Seq;
 
-/// Milliseconds for a TCP connection to come about; Kvrocks's figure.
-const CONNECT_TIMEOUT_MS: u64 = 3100;
 /// Milliseconds for one answer of the handshake: a Kvrocks may be swapping its database under a lock.
 const ANSWER_TIMEOUT_MS: u64 = 10_000;
 /// A Kvrocks pings after two seconds of silence at the earliest, whatever `repl-timeout` says.
@@ -62,6 +60,8 @@ pub struct LinkSettings {
     pub ip: Option<String>,
     /// This node's run id.
     pub run_id: String,
+    /// Milliseconds for a connection to come about.
+    pub connect_ms: u64,
     /// `repl-timeout` in milliseconds.
     pub timeout_ms: u64,
 }
@@ -163,6 +163,11 @@ impl Link {
         };
         link.connect(now);
         link
+    }
+
+    /// The settings in force.
+    pub fn settings(&self) -> &LinkSettings {
+        &self.settings
     }
 
     // ---- events ----
@@ -377,7 +382,7 @@ impl Link {
 
     fn connect(&mut self, now: MonoMs) {
         self.primary = Peer::Kvrocks;
-        let timeout_ms = CONNECT_TIMEOUT_MS.min(self.settings.timeout_ms);
+        let timeout_ms = self.settings.connect_ms.min(self.settings.timeout_ms);
         self.state = State::Connecting {
             until: later(now, timeout_ms),
         };

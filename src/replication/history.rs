@@ -204,6 +204,19 @@ impl History {
         }
     }
 
+    /// A record that was noted is not in the WAL after all, as its commit has failed: the last one ends in this.
+    pub fn correct(&mut self, last_record: Option<ReplicationId>) {
+        if self.last_record == last_record {
+            return;
+        }
+        self.last_record = last_record;
+        // On a replica the lost record began a history. What came before the one that goes on is not remembered.
+        let is_no_longer_before = self.before.is_some_and(|(id, _)| Some(id) == last_record);
+        if self.term.is_none() && is_no_longer_before {
+            self.before = None;
+        }
+    }
+
     /// The primary says what it writes under. `None`: it writes nothing under any (it follows a Kvrocks that has no ids).
     pub fn note_heard(&mut self, id: Option<ReplicationId>, latest: Seq) {
         if let Some(id) = id

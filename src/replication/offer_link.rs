@@ -1,5 +1,9 @@
-//! A connection of the old primary to the target of a failover: a thread that connects, authenticates, and then sends each request
-//! and reads its one line of answer. Not pure: the sockets around [`super::takeover::wire`].
+//! A connection of the old primary to the target of a failover: a thread that connects, authenticates, makes sure that somebody is there
+//! who understands takeovers, and then sends each request and reads its one line of answer. Not pure: the sockets around
+//! [`super::takeover::wire`].
+//!
+//! Without that question a target that wants a password, is no Stillpoint, or whose port is held open by something in between
+//! would be found out by the offer: with writes stopped, and nobody knowing what became of it.
 
 mod rounds;
 #[cfg(test)]
@@ -12,13 +16,13 @@ use std::sync::mpsc::{self, Sender};
 
 use self::rounds::Rounds;
 use super::runner::Runner;
-use super::takeover::wire::{Address, Answer};
+use super::takeover::wire::{Address, Answer, Token};
 use crate::reactor::HelperWaker;
 
 /// What the loop is told of a connection.
 #[derive(Debug, PartialEq, Eq)]
 pub enum OfferLinkEvent {
-    /// It is open and authenticated.
+    /// It is open and authenticated, and the target understands takeovers.
     Connected,
     /// It could not be opened, or has ended, for this reason. Nothing follows.
     Ended(String),
@@ -42,6 +46,8 @@ pub struct OfferLinkStart {
     /// `masteruser` and `masterauth`; no password, no AUTH.
     pub user: Option<Vec<u8>>,
     pub password: Vec<u8>,
+    /// A token to ask for, whichever: the answer does not matter, that there is one does.
+    pub token: Token,
 }
 
 impl OfferLink {

@@ -109,6 +109,11 @@ impl Replica {
         self.sent_seq
     }
 
+    /// Bytes given to its link that its socket has not taken yet.
+    pub fn queued_bytes(&self) -> u64 {
+        self.queued_bytes
+    }
+
     /// Whether its socket has taken all that was given to its link.
     pub fn is_drained(&self) -> bool {
         self.queued_bytes == 0

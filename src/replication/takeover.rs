@@ -15,14 +15,15 @@
 //! ```
 //!
 //! What holds:
-//! - A token is decided once: taken or cancelled. The decision is on disk before anybody is told, and before this node
+//! - A token is decided once: taken or cancelled. The decision is in the state file before anybody is told, and before this node
 //!   accepts a write because of it; so it is the same after a restart, and the same offer has the same answer ever after.
+//!   With `wal-sync always` "in the file" means on disk, as it does for every cancellation ([`crate::failover`] says why).
 //! - A negative answer is as durable as a positive one: when the old primary reads it, it accepts writes again.
 //! - A disk error is no answer: whether the file changed is unknown then. The node does not promote itself, tells the old
 //!   primary that nothing is decided, and tries to write that the token is cancelled until that succeeds.
 //!
-//! One write to disk stands on the way of a switch on this side: role and token in one file, before the promotion. Without it a
-//! target that loses power right after it has acknowledged a write comes back as a replica that denies the token, and
+//! One write of a file stands on the way of a switch on this side: role and token in one, before the promotion. Without it a
+//! target that crashes right after it has acknowledged a write comes back as a replica that denies the token, and
 //! the old primary resumes without that write.
 
 pub mod fates;
@@ -59,7 +60,7 @@ pub enum Standing {
 /// Whom a replica follows, and how far it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Following {
-    /// The run id that the primary named on this link; `None` from one that names none.
+    /// The run id that the primary named; `None` from one that names none, and before it has been reached.
     pub run_id: Option<RunId>,
     /// The id of the primary's history: as it named it on this link, else that of the last record.
     pub replication_id: String,
@@ -427,10 +428,8 @@ fn may_take(offer: &Offer, standing: &Standing) -> Result<Seq, String> {
     let Standing::Replica(following) = standing else {
         return Err("this node is a primary".to_owned());
     };
-    if following
-        .run_id
-        .is_some_and(|run_id| run_id != offer.token.run_id)
-    {
+    // One that names itself by no run id cannot have made this offer; nor one that was never heard of.
+    if following.run_id != Some(offer.token.run_id) {
         return Err("this node follows another primary".to_owned());
     }
     if following.replication_id != offer.replication_id {

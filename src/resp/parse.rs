@@ -22,6 +22,13 @@ pub struct Span {
     pub len: u32,
 }
 
+impl Span {
+    /// The argument in `buf`, which the span was read from.
+    pub fn of(self, buf: &[u8]) -> &[u8] {
+        &buf[self.start as usize..][..self.len as usize]
+    }
+}
+
 /// What the parser refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseLimits {

@@ -1,6 +1,9 @@
 //! Writing replies, in the protocol version that the client speaks.
 
+use bytes::Bytes;
+
 use crate::error::ReplyError;
+use crate::limits::SHARED_BULK_BYTES_MIN;
 use crate::text::float::write_f64_17g;
 use crate::text::int::write_i64;
 
@@ -36,22 +39,41 @@ pub enum Aggregate {
 /// A command that must wait, or fails half-way, leaves nothing: its bytes are cleared.
 pub struct Reply {
     buf: Vec<u8>,
+    /// Large bulk strings, which are not in `buf`: each belongs in front of the byte at this offset of it.
+    large: Vec<(usize, Bytes)>,
+    /// Whether large bulk strings are kept apart.
+    is_split: bool,
+    /// Values that the command was brought: what is a part of one is not copied.
+    owners: Vec<Bytes>,
     /// The version to write in.
     pub proto: Proto,
 }
 
 impl Reply {
-    /// An empty reply.
+    /// An empty reply, all of which will be in its buffer.
     pub fn new(proto: Proto) -> Reply {
         Reply {
             buf: Vec::new(),
+            large: Vec::new(),
+            is_split: false,
+            owners: Vec::new(),
             proto,
         }
     }
 
-    /// An empty reply in a buffer that was used before; the buffer must be empty.
+    /// An empty reply in a buffer that was used before, which must be empty. Bulk strings of [`SHARED_BULK_BYTES_MIN`] and more are
+    /// kept apart from it ([`Reply::take_parts`]), so that they are copied at most once, however large the whole grows.
     pub fn with_buffer(proto: Proto, buf: Vec<u8>) -> Reply {
-        Reply { buf, proto }
+        Reply {
+            buf,
+            is_split: true,
+            ..Reply::new(proto)
+        }
+    }
+
+    /// Values that may be written soon: a large bulk string that is a part of one of them shares its memory.
+    pub fn share(&mut self, owners: Vec<Bytes>) {
+        self.owners = owners;
     }
 
     /// The buffer.
@@ -59,7 +81,7 @@ impl Reply {
         self.buf
     }
 
-    /// The bytes written.
+    /// The bytes written, but for large bulk strings that are kept apart.
     pub fn bytes(&self) -> &[u8] {
         &self.buf
     }
@@ -69,7 +91,35 @@ impl Reply {
         &mut self.buf
     }
 
-    /// How many bytes are written.
+    /// Whether large bulk strings are kept apart.
+    #[inline]
+    pub fn has_parts(&self) -> bool {
+        !self.large.is_empty()
+    }
+
+    /// Takes everything written, as pieces that make up the reply one behind the other.
+    pub fn take_parts(&mut self) -> impl Iterator<Item = Bytes> {
+        let text = Bytes::from(std::mem::take(&mut self.buf));
+        let large = std::mem::take(&mut self.large);
+        let ends: Vec<usize> = large
+            .iter()
+            .map(|(at, _)| *at)
+            .chain([text.len()])
+            .collect();
+        let starts = std::iter::once(0).chain(ends.clone());
+        let between: Vec<Bytes> = starts
+            .zip(ends)
+            .map(|(from, to)| text.slice(from..to))
+            .collect();
+        let mut large = large.into_iter().map(|(_, bytes)| bytes);
+        between
+            .into_iter()
+            .flat_map(move |text| [Some(text), large.next()])
+            .flatten()
+            .filter(|part| !part.is_empty())
+    }
+
+    /// A position for [`Reply::truncate`]: how many bytes are written, but for large bulk strings.
     pub fn len(&self) -> usize {
         self.buf.len()
     }
@@ -79,9 +129,13 @@ impl Reply {
         self.buf.is_empty()
     }
 
-    /// Forgets what was written after the first `len` bytes.
+    /// Forgets what was written since [`Reply::len`] was `len`.
     pub fn truncate(&mut self, len: usize) {
         self.buf.truncate(len);
+        // The line end of a large string lies behind it.
+        while self.large.last().is_some_and(|(at, _)| *at >= len) {
+            self.large.pop();
+        }
     }
 
     /// `+OK`
@@ -125,10 +179,30 @@ impl Reply {
     }
 
     /// A bulk string.
+    #[inline]
     pub fn bulk(&mut self, bytes: &[u8]) {
+        if bytes.len() >= SHARED_BULK_BYTES_MIN && self.is_split {
+            return self.large_bulk(bytes);
+        }
         self.buf.reserve(bytes.len() + 16);
         self.header(b'$', bytes.len() as i64);
         self.buf.extend_from_slice(bytes);
+        self.crlf();
+    }
+
+    #[cold]
+    fn large_bulk(&mut self, bytes: &[u8]) {
+        let within = bytes.as_ptr_range();
+        let owner = self.owners.iter().find(|owner| {
+            let all = owner.as_ptr_range();
+            all.start <= within.start && within.end <= all.end
+        });
+        let part = match owner {
+            Some(owner) => owner.slice_ref(bytes),
+            None => Bytes::copy_from_slice(bytes),
+        };
+        self.header(b'$', bytes.len() as i64);
+        self.large.push((self.buf.len(), part));
         self.crlf();
     }
 
@@ -246,6 +320,14 @@ impl Reply {
         header.push(byte);
         write_i64(&mut header, len);
         header.extend_from_slice(b"\r\n");
+        for (at, _) in self
+            .large
+            .iter_mut()
+            .rev()
+            .take_while(|(at, _)| *at > later.at)
+        {
+            *at += header.len();
+        }
         self.buf.splice(later.at..later.at, header);
     }
 
@@ -271,5 +353,38 @@ impl Reply {
 
     fn crlf(&mut self) {
         self.buf.extend_from_slice(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_strings_are_kept_apart_and_come_in_their_places() {
+        let large = |byte: u8| vec![byte; SHARED_BULK_BYTES_MIN];
+        let owner = Bytes::from(large(b'c'));
+        let write = |reply: &mut Reply| {
+            reply.ok();
+            let later = reply.begin();
+            reply.bulk(&large(b'a'));
+            let len = reply.len();
+            reply.bulk(&large(b'b'));
+            reply.truncate(len);
+            reply.bulk(&owner);
+            reply.int(7);
+            reply.end(later, Aggregate::Array, 3);
+        };
+        let mut whole = Reply::new(Proto::Resp2);
+        write(&mut whole);
+        assert!(!whole.has_parts());
+        let mut split = Reply::with_buffer(Proto::Resp2, Vec::new());
+        split.share(vec![owner.clone()]);
+        write(&mut split);
+        assert!(split.has_parts());
+        let parts: Vec<Bytes> = split.take_parts().collect();
+        assert_eq!(parts.concat(), whole.bytes());
+        assert!(parts.iter().any(|part| part.as_ptr() == owner.as_ptr()));
+        assert!(split.is_empty() && !split.has_parts());
     }
 }

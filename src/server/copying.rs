@@ -1,25 +1,23 @@
 //! Full copies. As a primary: checkpoints are made, shipped and removed, each sender on a thread of its own. As a replica: a
 //! fetched copy takes the place of the database.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::feeding::last_record_id;
 use super::start::EXIT_STORAGE;
 use super::workers::Job;
 use super::{LoopEvent, Server};
-use crate::client::ClientKey;
 use crate::client::waiting::Reason;
+use crate::client::{ClientKey, Flag};
 use crate::command::parking;
 use crate::error::ReplyError;
 use crate::node::replication::LinkRequest;
 use crate::reactor::Stream;
 use crate::replication::feeder::ToFeeder;
-use crate::replication::fetch::{FetchProgress, FetchRequest, fetch};
-use crate::replication::follower::{Fetch, ToFollower};
+use crate::replication::follower::ToFollower;
 use crate::replication::full_copy::{NO_CHECKPOINT, ShipError, Shipping};
-use crate::replication::timed::{Halt, StopFlags};
+use crate::replication::timed::Halt;
 use crate::storage::checkpoint::{self, CheckpointMaker, CheckpointState, Decision};
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::Rocks;
@@ -31,10 +29,11 @@ use crate::storage::wal_source::WalSource;
 const SENDERS_MAX: usize = 32;
 /// How long running reads of workers may delay the exchange of the database.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Milliseconds for a connection to the primary to come about; Kvrocks's figure.
-const CONNECT_MS: u64 = 3100;
-/// Between two looks whether an earlier fetch has ended.
-const FETCH_LOOK: Duration = Duration::from_millis(20);
+/// There is no checkpoint to send files of.
+const NONE_NOW: ReplyError = ReplyError::fixed(NO_CHECKPOINT);
+/// A replica that could not be followed either: it has no port to be reached at.
+const OVER_UNIX_SOCKET: ReplyError =
+    ReplyError::fixed("ERR files of a full copy are sent over TCP alone");
 
 /// The loop's side of full copies.
 pub(super) struct Copying {
@@ -48,11 +47,6 @@ pub(super) struct Copying {
     swap_wanted: bool,
     /// The version of the state file from which on the data that was replaced is not needed.
     finish_after: Option<u64>,
-    /// How far the fetch under way is.
-    progress: Arc<FetchProgress>,
-    /// Held by whoever writes a copy: the thread of a follower that was given up may be at it still when the next one begins.
-    fetching: Arc<Mutex<()>>,
-    follows: u64,
 }
 
 /// What threads tell the loop about copies.
@@ -80,21 +74,7 @@ impl Copying {
             waiting: Vec::new(),
             swap_wanted: false,
             finish_after: None,
-            progress: Arc::default(),
-            fetching: Arc::default(),
-            follows: 0,
         }
-    }
-
-    /// How far the fetch under way is: bytes that have come, and those of the files whose sizes are known so far.
-    pub(super) fn copied_bytes(&self) -> (u64, u64) {
-        let done = self.progress.bytes_done.load(Ordering::Relaxed);
-        (done, self.progress.bytes_known.load(Ordering::Relaxed))
-    }
-
-    /// Waits for the end of a fetch, whose follower was told to stop.
-    pub(super) fn await_fetch(&self) {
-        let _ended = self.fetching.lock();
     }
 
     /// Ends every sender.
@@ -109,24 +89,6 @@ fn new_shipping(config: &crate::config::Config) -> Shipping {
         u64::from(config.max_replication_mb) << 20,
         u64::from(config.repl_timeout_s) * 1000,
     )
-}
-
-/// Waits until no other fetch is under way.
-fn alone<'a>(fetching: &'a Mutex<()>, stop: &StopFlags) -> Result<MutexGuard<'a, ()>, Halt> {
-    loop {
-        let guard = match fetching.try_lock() {
-            Ok(guard) => Some(guard),
-            // Nothing is kept under the lock that a panic could have spoilt.
-            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
-            Err(TryLockError::WouldBlock) => None,
-        };
-        // In this order: whoever has told this fetch to stop may take the lock for its end.
-        stop.check()?;
-        match guard {
-            Some(guard) => return Ok(guard),
-            None => stop.pause(FETCH_LOOK)?,
-        }
-    }
 }
 
 impl Server {
@@ -163,7 +125,7 @@ impl Server {
                 if !self.copying.checkpoint.is_served()
                     || self.copying.checkpoint.senders() >= SENDERS_MAX
                 {
-                    return self.refuse_files(client);
+                    return self.refuse_files(client, NONE_NOW);
                 }
                 self.send_on_thread(client, move |shipping, stream| {
                     let bytes = shipping.send_files(stream, &names)?;
@@ -197,8 +159,7 @@ impl Server {
         }));
     }
 
-    fn refuse_files(&mut self, client: ClientKey) {
-        let error = ReplyError::fixed(NO_CHECKPOINT);
+    fn refuse_files(&mut self, client: ClientKey, error: ReplyError) {
         parking::unblock_with_error(&mut self.node, client, &error);
         self.node.close_after_reply(client);
     }
@@ -219,7 +180,7 @@ impl Server {
                         log::error!("{text}");
                         self.copying.checkpoint.failed();
                         for client in std::mem::take(&mut self.copying.waiting) {
-                            self.refuse_files(client);
+                            self.refuse_files(client, NONE_NOW);
                         }
                     }
                 }
@@ -259,7 +220,7 @@ impl Server {
             Decision::Wait => {}
             Decision::TooOld => {
                 for client in std::mem::take(&mut self.copying.waiting) {
-                    self.refuse_files(client);
+                    self.refuse_files(client, NONE_NOW);
                 }
             }
             Decision::Serve => {
@@ -294,11 +255,12 @@ impl Server {
         client: ClientKey,
         send: impl FnOnce(&Shipping, std::net::TcpStream) -> Result<String, ShipError> + Send + 'static,
     ) {
-        let Some((stream, ..)) = self.detach(client) else {
-            return;
-        };
-        let Stream::Tcp(stream) = stream else {
-            log::warn!("files are not sent over a Unix socket");
+        let session = self.node.clients.get(client);
+        if session.is_some_and(|session| session.has(Flag::UnixSocket)) {
+            return self.refuse_files(client, OVER_UNIX_SOCKET);
+        }
+        // No other sort is left.
+        let Some((Stream::Tcp(stream), ..)) = self.detach(client) else {
             return;
         };
         let stream = std::net::TcpStream::from(stream);
@@ -331,46 +293,6 @@ impl Server {
     }
 
     // ---- as a replica ----
-
-    /// How the follower of this primary fetches a copy.
-    pub(super) fn fetcher(&mut self, host: &str, port: u16) -> Fetch {
-        #[cfg(test)]
-        if let crate::replication::runner::Runner::Stepped(dialer) = &self.runner {
-            return super::simulated::fetcher(dialer, &self.node.config.dir, host, port);
-        }
-        self.copying.follows += 1;
-        self.copying.progress = Arc::default();
-        let config = &self.node.config;
-        let request = FetchRequest {
-            host: host.to_owned(),
-            port,
-            user: (!config.masteruser.is_empty()).then(|| config.masteruser.clone()),
-            password: (!config.masterauth.is_empty()).then(|| config.masterauth.clone()),
-            dir: config.dir.clone(),
-            // New with every following: what an earlier one has fetched is of a database that may have changed.
-            origin: format!(
-                "{host}:{port} {} {}",
-                self.node.run_id, self.copying.follows
-            ),
-            connect_ms: CONNECT_MS,
-            stall_ms: u64::from(config.repl_timeout_s) * 1000,
-            reserve_bytes: config.disk_reserve,
-        };
-        let progress = Arc::clone(&self.copying.progress);
-        let fetching = Arc::clone(&self.copying.fetching);
-        Box::new(move |cancel| {
-            let stop = StopFlags::new([Arc::clone(cancel)]);
-            let _alone = alone(&fetching, &stop).map_err(|halt| halt.to_string())?;
-            let fetched = fetch(&request, &progress, cancel).map_err(|error| error.to_string())?;
-            log::info!(
-                "a full copy was fetched: {} files, {} bytes; {} files were there already",
-                fetched.files,
-                fetched.bytes,
-                fetched.kept
-            );
-            Ok(())
-        })
-    }
 
     /// A copy is there: it takes the database's place as soon as nothing is on its way.
     pub(super) fn want_swap(&mut self) {

@@ -8,12 +8,13 @@ use crate::replication::follower::FollowerEvent;
 use crate::replication::offer_link::OfferLinkEvent;
 use crate::server::copying::CopyEvent;
 use crate::server::feeding::Judged;
+use crate::server::reopen::Reopened;
 use crate::storage::cold::ColdAnswer;
 use crate::storage::commit::CommitEvent;
 use crate::storage::counting::KeyCounts;
 use crate::storage::disk::Look;
 use crate::storage::expiry::Search;
-use crate::storage::rocks::{ReopenError, Rocks};
+use crate::storage::rocks::ReopenError;
 use crate::storage::scan::Pinned;
 
 /// A message to the loop.
@@ -43,7 +44,7 @@ pub enum LoopEvent {
     /// A compaction of everything has ended.
     Compacted,
     /// The database was opened again after a failed commit.
-    Reopened(Result<Rocks, ReopenError>),
+    Reopened(Result<Reopened, ReopenError>),
     /// What the log says about a replica's PSYNC.
     Judged(Judged),
     /// From the feeder.
@@ -54,7 +55,9 @@ pub enum LoopEvent {
     OfferLink(LinkId, OfferLinkEvent),
     /// From the follower of this number, counted over the life of the process.
     Follower(u64, FollowerEvent),
-    /// The state file was written in this version, or could not be.
+    /// The state file has been written in this version: a crash of the process leaves it, a power cut may not.
+    Written(u64),
+    /// The state file is on disk in this version, or could not be written.
     Stored(u64, Result<(), String>),
     /// SIGTERM or SIGINT.
     Signal(i32),

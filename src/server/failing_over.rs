@@ -26,6 +26,8 @@ use crate::storage::seq::Seq;
 enum Awaited {
     Failover(u64),
     Takeover(u64),
+    /// Of a takeover that makes this node a primary.
+    Promotion(u64),
 }
 
 /// The loop's side of planned switches.
@@ -178,10 +180,6 @@ impl Server {
         (state.role, state.pending_offer) = match durable {
             Durable::Pending(offer) => (DurableRole::Primary, Some(offer)),
             Durable::Primary => (DurableRole::Primary, None),
-            Durable::ReplicaOf(target) => {
-                let (host, port) = (target.host, target.port);
-                (DurableRole::Replica { host, port }, None)
-            }
         };
         let version = self.store_durable();
         let awaited = Awaited::Failover(attempt);
@@ -190,8 +188,11 @@ impl Server {
 
     fn connect_to_target(&mut self, link: LinkId, target: takeover::wire::Address) {
         let config = &self.node.config;
+        let run_id = self.node.own_run_id();
+        let run_id = run_id.unwrap_or_else(|| takeover::wire::RunId::from_digits([b'0'; 40]));
         let start = OfferLinkStart {
             target,
+            token: takeover::wire::Token { run_id, count: 1 },
             user: (!config.masteruser.is_empty()).then(|| config.masteruser.clone()),
             password: config.masterauth.clone(),
         };
@@ -240,17 +241,47 @@ impl Server {
                     let actions = self.node.failover.store_failed(attempt, text, &turn);
                     self.do_failover(actions);
                 }
-                (Awaited::Takeover(attempt), Ok(())) => {
+                (Awaited::Takeover(attempt) | Awaited::Promotion(attempt), Ok(())) => {
                     let actions = self.node.takeover.stored(attempt);
                     self.do_takeover(actions);
                 }
-                (Awaited::Takeover(attempt), Err(text)) => {
+                (Awaited::Takeover(attempt) | Awaited::Promotion(attempt), Err(text)) => {
                     let now = turn.now();
                     let actions = self.node.takeover.store_failed(attempt, text, now);
                     self.do_takeover(actions);
                 }
             }
         }
+    }
+
+    /// The state file has been written up to this version, and is not on disk yet: enough for a promotion, if the settings
+    /// let writes be acknowledged like that.
+    pub(super) fn promotion_written(&mut self, version: u64) {
+        let is_it = |(at, awaited): &mut (u64, Awaited)| {
+            *at <= version && matches!(awaited, Awaited::Promotion(_))
+        };
+        let written: Vec<_> = self.failing_over.awaited.extract_if(.., is_it).collect();
+        for (_, awaited) in written {
+            if let Awaited::Promotion(attempt) = awaited {
+                self.durable.unsynced_promotion = Some(version);
+                let actions = self.node.takeover.stored(attempt);
+                self.do_takeover(actions);
+            }
+        }
+    }
+
+    /// The new primary's link is up, so it has its role on disk: this node's is a replica's, and its offer is history.
+    pub(super) fn settle_offer(&mut self) {
+        let Some(followed) = &self.node.replication.followed else {
+            return;
+        };
+        if self.node.failover.is_active() || self.durable.state.pending_offer.is_none() {
+            return;
+        }
+        let (host, port) = (followed.host.clone(), followed.port);
+        self.durable.state.role = DurableRole::Replica { host, port };
+        self.durable.state.pending_offer = None;
+        self.store_durable();
     }
 
     // ---- as the target ----
@@ -270,7 +301,10 @@ impl Server {
                         self.durable.state.pending_offer = None;
                     }
                     let version = self.store_durable();
-                    let awaited = Awaited::Takeover(attempt);
+                    let awaited = match promote {
+                        true => Awaited::Promotion(attempt),
+                        false => Awaited::Takeover(attempt),
+                    };
                     self.failing_over.awaited.push((version, awaited));
                 }
                 takeover::Action::Promote { .. } => {

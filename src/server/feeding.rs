@@ -7,10 +7,11 @@ use std::sync::Arc;
 use super::input::token_of;
 use super::workers::Job;
 use super::{LoopEvent, Server};
-use crate::client::ClientKey;
 use crate::client::waiting::{Reason, Ticket};
+use crate::client::{ClientKey, Linked};
 use crate::command::parking;
 use crate::error::{RESTORING, ReplyError};
+use crate::node::Request;
 use crate::node::replication::LinkOptions;
 use crate::replication::evidence;
 use crate::replication::feeder::{Feeder, FeederEvent, ToFeeder, WalPieces};
@@ -178,6 +179,15 @@ impl Server {
         id: Option<ReplicationId>,
         next: Seq,
     ) {
+        // Whoever follows a primary takes it for one: it must not come back from a power cut as a replica.
+        if self.durable.unsynced_promotion.is_some() {
+            return self.durable.held_psyncs.push(Request::JudgePsync {
+                client,
+                ticket,
+                id,
+                next,
+            });
+        }
         let Ok(rocks) = self.node.view.database().cloned() else {
             return parking::unblock_with_error(&mut self.node, client, &RESTORING);
         };
@@ -267,6 +277,9 @@ impl Server {
             log::error!("no thread for replicas: {error}");
             return self.node.close_now(key);
         }
+        let Some(link) = self.node.clients.get(key).map(Linked::of) else {
+            return;
+        };
         let Some((stream, greeting, arrived, addr)) = self.detach(key) else {
             return;
         };
@@ -286,6 +299,7 @@ impl Server {
             next,
             now,
         );
+        self.node.replication.note_link(id, link);
         let gauge = Arc::new(Gauge::default());
         self.feeding.gauges.insert(id, (Arc::clone(&gauge), 0));
         log::info!(
@@ -357,6 +371,7 @@ impl Server {
             FeederEvent::Acknowledged => self.look_at_gauges(),
             FeederEvent::Gone { id, why } => {
                 self.feeding.gauges.remove(&id);
+                self.node.replication.forget_link(id);
                 self.failover_replica_gone(id.number());
                 if let Some(replica) = self.node.replication.progress.detach(id) {
                     log::info!(

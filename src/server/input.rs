@@ -244,6 +244,8 @@ impl Server {
             std::mem::swap(&mut partial, &mut spans);
         }
         let mut stop = Stop::Held;
+        // How many of the next commands have been looked at ahead.
+        let mut warm = 1;
         let output_max = client.output.pending_bytes() + CLIENT_TURN_OUTPUT_BYTES_MAX;
         let end_us = self.node.stamp() + CLIENT_TURN_US_MAX;
         for _ in 0..COMMANDS_PER_CLIENT_PER_TURN_MAX {
@@ -262,6 +264,12 @@ impl Server {
                 inline_len_max: INLINE_LEN_MAX,
                 authenticated: client.has(Flag::Authenticated),
             };
+            // The first command may be the only one; what follows it is a pipeline.
+            if warm == 0 && spans.is_empty() && consumed < bytes.len() {
+                let db = client.db;
+                warm = self.warm_up(db, &bytes[consumed..], &limits).max(1);
+            }
+            warm = warm.saturating_sub(1);
             match parse::parse(
                 &bytes[consumed..],
                 &mut state,

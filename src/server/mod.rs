@@ -12,6 +12,7 @@ mod events;
 mod exchange_tests;
 mod failing_over;
 mod feeding;
+mod fetching;
 mod input;
 mod listening;
 mod open_files;
@@ -28,6 +29,7 @@ pub mod state_file;
 #[cfg(test)]
 mod testing;
 mod turn;
+mod warming;
 mod workers;
 
 pub use events::LoopEvent;
@@ -74,6 +76,7 @@ pub struct Server {
     read_buffer: Box<[u8]>,
     spans: Vec<crate::resp::parse::Span>,
     inline: Vec<u8>,
+    warming: warming::Scratch,
     next_client_id: u64,
     disk: DiskGauge,
     reopening: reopen::Reopening,
@@ -83,6 +86,7 @@ pub struct Server {
     durable: durable::Durable,
     feeding: feeding::Feeding,
     copying: copying::Copying,
+    fetching: fetching::Fetching,
     following: roles::Following,
     failing_over: failing_over::FailingOver,
     /// Set when the process is to end, with its exit status.

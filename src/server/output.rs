@@ -1,5 +1,7 @@
 //! To the sockets: one write a client a turn, output limits, and closing.
 
+use std::io::IoSlice;
+
 use super::Server;
 use super::input::{key_of, token_of};
 use crate::client::{ClientKey, Flag, OutputClass};
@@ -9,6 +11,9 @@ use crate::reactor::WriteOutcome;
 /// Up to so many bytes of output no limit is exceeded: in Redis they lie in the client's own reply buffer
 /// (`PROTO_REPLY_CHUNK_BYTES`). Above, Redis counts what it has allocated for the rest, here all counts.
 const OUTPUT_BYTES_FREE: usize = 16 * 1024;
+
+/// Pieces that one write is given at most; more would be above a turn's share of bytes anyhow, or are the next turn's.
+const PARTS_PER_WRITE_MAX: usize = 64;
 
 impl Server {
     pub(super) fn send_output(&mut self) {
@@ -65,17 +70,32 @@ impl Server {
             let Some(connection) = self.reactor.get_mut(token_of(key)) else {
                 return;
             };
-            match connection.write(client.output.sendable()) {
+            let outcome = if client.output.has_parts() {
+                let mut parts = [IoSlice::new(&[]); PARTS_PER_WRITE_MAX];
+                let count = client.output.sendable_parts(&mut parts);
+                connection.write_parts(&parts[..count])
+            } else {
+                connection.write(client.output.sendable())
+            };
+            match outcome {
                 WriteOutcome::Wrote(bytes) => {
+                    let is_writable = connection.is_writable;
                     client.output.advance(bytes);
                     client.last_interaction = self.node.turn.now();
                     self.node.stats.net_output_bytes += bytes as u64;
                     self.node.stats.writes += 1;
+                    // What is left is above a turn's share; no event will tell of room that is there already.
+                    if is_writable && !client.output.sendable().is_empty() {
+                        self.node.list_output(key);
+                    }
                 }
                 WriteOutcome::Full => {}
                 WriteOutcome::Closed => return self.node.close_now(key),
             }
         }
+        let Some(client) = self.node.clients.get_mut(key) else {
+            return;
+        };
         if let Some(group) = client.output.first_gate()
             && !client.has(Flag::GateListed)
         {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::feeding::last_record_id;
 use super::start::EXIT_STORAGE;
 use super::workers::Job;
 use super::{LoopEvent, Server};
@@ -17,6 +18,7 @@ use crate::storage::commit::Committer;
 use crate::storage::disk::Look;
 use crate::storage::error::OpenError;
 use crate::storage::options::OpenOptions;
+use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::{ReopenError, Rocks};
 
 /// Bytes that must be free beside those for what memory holds: a new log, MANIFEST and options, and some first writes.
@@ -73,6 +75,20 @@ impl Reopening {
     }
 }
 
+/// The database, open again.
+pub struct Reopened {
+    rocks: Rocks,
+    /// What its last record ends in: not what was thought if the write that failed was the last one.
+    last_record: Result<Option<ReplicationId>, String>,
+}
+
+impl Reopened {
+    fn look_at(rocks: Rocks) -> Reopened {
+        let last_record = last_record_id(&rocks);
+        Reopened { rocks, last_record }
+    }
+}
+
 impl Server {
     /// Reopens the database if a write has failed, nothing stands in the way, and the disk looks as if it would help.
     pub(super) fn reopen_if_useful(&mut self, look: Look) {
@@ -115,7 +131,7 @@ impl Server {
             self.node.is_reopening = true;
             self.workers.give(Job::new(move |sender| {
                 let opened = Rocks::open(&options).map_err(ReopenError::Failed);
-                sender.send(LoopEvent::Reopened(opened));
+                sender.send(LoopEvent::Reopened(opened.map(Reopened::look_at)));
             }));
             return;
         }
@@ -131,15 +147,16 @@ impl Server {
         let retired = committer.retire();
         self.workers.give(Job::new(move |sender| {
             retired.join();
-            sender.send(LoopEvent::Reopened(rocks.reopen(committed, PATIENCE)));
+            let opened = rocks.reopen(committed, PATIENCE);
+            sender.send(LoopEvent::Reopened(opened.map(Reopened::look_at)));
         }));
     }
 
-    pub(super) fn reopened(&mut self, result: Result<Rocks, ReopenError>) {
+    pub(super) fn reopened(&mut self, result: Result<Reopened, ReopenError>) {
         self.node.is_reopening = false;
         self.node.waiting.release(Reason::Stalled);
         match result {
-            Ok(rocks) => {
+            Ok(Reopened { rocks, last_record }) => {
                 log::info!("the database is open again");
                 self.reopening.end();
                 self.node.read_refusal = None;
@@ -149,9 +166,14 @@ impl Server {
                 self.node.key_counting.forget();
                 // And the replicas have not been sent it.
                 self.feeding.tell(ToFeeder::Restart(self.node.last_seq));
+                match last_record {
+                    Ok(id) => self.node.replication.history.correct(id),
+                    Err(text) => log::error!("{text}"),
+                }
                 self.give_database(rocks);
                 // The watch over free space decides whether writes may go on.
                 self.node.write_refusal = self.disk_refusal();
+                self.tell_position();
             }
             Err(ReopenError::InUse(rocks)) => {
                 log::warn!("the database was not reopened: other threads still read from it");

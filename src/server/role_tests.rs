@@ -5,15 +5,21 @@ use bytes::Bytes;
 use super::*;
 use crate::server::testing::Bench;
 use crate::storage::record::Record;
+use crate::storage::rocks::simulated::Refusal;
 use crate::storage::seq::Seq;
 
 const ID: &str = "ABCDEFGHIJ012345";
 
 /// A batch of one update that begins at `first`.
 fn batch_at(first: Seq) -> ReceivedBatch {
+    batch_of(first, ID, false)
+}
+
+/// The same of a primary with this id, which may announce it with an update more.
+fn batch_of(first: Seq, id: &str, announces: bool) -> ReceivedBatch {
     let mut record = Record::default();
     record.put(Cf::Propagate, b"key", b"", b"value", 0);
-    let (mut bytes, _) = record.encode(ID, false);
+    let (mut bytes, _) = record.encode(id, announces);
     bytes[..8].copy_from_slice(&first.get().to_le_bytes());
     let rules = BatchRules::new(
         crate::storage::keys::KeyCodec {
@@ -96,4 +102,40 @@ fn what_a_follower_says_after_the_change_of_role_does_not_count() {
     assert_ne!(number_now, number);
     late(&mut bench);
     assert!(bench.server().following.follower.is_some());
+}
+
+#[test]
+fn a_record_whose_commit_failed_is_not_presented() {
+    let mut bench = Bench::start("failed-record");
+    let number = replica(&mut bench);
+    let receive = |bench: &mut Bench, id, announces| {
+        let first = bench.server().node.view.next_seq();
+        let batch = FollowerEvent::Batch(batch_of(first, id, announces));
+        bench.server().follower_event(number, batch);
+    };
+    let presents = |server: &Server| server.node.replication.history.presents();
+    receive(&mut bench, ID, true);
+    bench.until("it is committed", |server| server.node.last_seq.get() == 2);
+    bench.mounted.disk.faults(|faults| {
+        faults.refuse_append = Some(Refusal {
+            reached: false,
+            is_known: true,
+            syncs_still: true,
+        });
+    });
+    // The first record of another term.
+    receive(&mut bench, "0123456789ABCDEF", true);
+    bench.until("the commit fails", |server| server.reopening.is_needed());
+    // The link begins anew, and waits until the database tells where it stands.
+    let server = bench.server();
+    server.follower_event(number, FollowerEvent::AskPosition);
+    assert!(server.following.asks_position);
+    bench.until("the position is told", |server| {
+        !server.following.asks_position
+    });
+    let server = bench.server();
+    assert!(!server.reopening.is_needed());
+    assert_eq!(server.node.last_seq, Seq::new(2));
+    assert_eq!(presents(server), ReplicationId::from_bytes(ID.as_bytes()));
+    assert_eq!(server.node.replication.history.second_repl_offset(), -1);
 }

@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 
 use super::{LoopEvent, Server};
+use crate::client::Linked;
 use crate::client::waiting::Reason;
 use crate::config::PrimaryAddress;
 use crate::node::Role;
@@ -107,6 +108,7 @@ impl Server {
         let Some(change) = &self.node.replication.change else {
             return;
         };
+        self.durable.state.pending_offer = None;
         self.durable.state.role = match &change.goal {
             Goal::Primary => DurableRole::Primary,
             Goal::Replica { host, port } => DurableRole::Replica {
@@ -117,7 +119,18 @@ impl Server {
         self.following.awaited_version = Some(self.store_durable());
     }
 
-    /// The state file has been written, or could not be.
+    /// The state file has been written and is not on disk yet: a promotion goes on.
+    pub(super) fn role_written(&mut self, version: u64) {
+        let change = self.node.replication.change.as_ref();
+        let is_promotion = change.is_some_and(|change| matches!(change.goal, Goal::Primary));
+        let awaited = self.following.awaited_version;
+        if is_promotion && awaited.is_some_and(|awaited| awaited <= version) {
+            self.durable.unsynced_promotion = Some(version);
+            self.role_stored(version, &Ok(()));
+        }
+    }
+
+    /// The state file is on disk, or could not be written.
     pub(super) fn role_stored(&mut self, version: u64, result: &Result<(), String>) {
         if self
             .following
@@ -242,6 +255,10 @@ impl Server {
             port,
             ip: (!ip.is_empty()).then_some(ip),
             run_id: self.node.run_id.clone(),
+            connect_ms: match config.replication_connect_timeout_ms {
+                0 => u64::MAX,
+                ms => u64::from(ms),
+            },
             timeout_ms: u64::from(config.repl_timeout_s) * 1000,
         }
     }
@@ -303,6 +320,13 @@ impl Server {
             }
             // Of a link that is being given up nothing is shown any more.
             _ if is_stopping => {}
+            FollowerEvent::Connected(peer) => {
+                self.next_client_id += 1;
+                let link = Linked::new(self.next_client_id, peer, now);
+                if let Some(followed) = &mut self.node.replication.followed {
+                    followed.link = Some(link);
+                }
+            }
             FollowerEvent::Path(path) => {
                 if let Some(followed) = &mut self.node.replication.followed {
                     followed.path = path;
@@ -318,6 +342,7 @@ impl Server {
                     followed.problem = None;
                     followed.down_since = None;
                     log::info!("the link to {}:{} is up", followed.host, followed.port);
+                    self.settle_offer();
                 } else {
                     followed.down_since.get_or_insert(now);
                 }
@@ -424,9 +449,12 @@ impl Server {
         self.tell_position();
     }
 
-    /// Says where this node stands, once everything that was received is committed.
-    fn tell_position(&mut self) {
-        let is_settled = self.following.received.is_empty() && self.following.submitted.is_empty();
+    /// Says where this node stands, once everything that was received is committed, or lost: then the database tells, when it is
+    /// open again.
+    pub(super) fn tell_position(&mut self) {
+        let is_settled = self.following.received.is_empty()
+            && self.following.submitted.is_empty()
+            && !self.reopening.is_needed();
         if !self.following.asks_position || !is_settled {
             return;
         }
@@ -455,7 +483,7 @@ impl Server {
             &mut self.node.replication.followed,
         ) {
             followed.silence_ms = follower.silence_ms();
-            (followed.copied_bytes, followed.copy_bytes) = self.copying.copied_bytes();
+            (followed.copied_bytes, followed.copy_bytes) = self.fetching.copied_bytes();
         }
     }
 
@@ -464,6 +492,6 @@ impl Server {
         if let Some(follower) = self.following.follower.take() {
             follower.tell(ToFollower::Stop);
         }
-        self.copying.await_fetch();
+        self.fetching.await_end();
     }
 }

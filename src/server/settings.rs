@@ -71,7 +71,11 @@ impl Server {
                     let max = self.node.config.slowlog_max_len as usize;
                     self.node.stats.slowlog.entries.truncate(max);
                 }
-                "masterauth" | "masteruser" | "replica-announce-ip" | "replica-announce-port" => {
+                "masterauth"
+                | "masteruser"
+                | "replica-announce-ip"
+                | "replica-announce-port"
+                | "replication-connect-timeout-ms" => {
                     self.link_settings_changed();
                 }
                 "repl-timeout" => {

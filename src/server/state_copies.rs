@@ -29,6 +29,8 @@ pub struct StateFile {
     version: u64,
     /// What the other copy lacks.
     unmirrored: Option<Vec<u8>>,
+    /// Written over the other copy, and not synced yet.
+    unsynced: Option<(File, Vec<u8>)>,
 }
 
 impl StateFile {
@@ -41,6 +43,7 @@ impl StateFile {
             newest: 0,
             version: 0,
             unmirrored: None,
+            unsynced: None,
         };
         #[cfg(test)]
         if let Some(disk) = crate::storage::rocks::simulated::disk_at(dir) {
@@ -74,6 +77,12 @@ impl StateFile {
     ///
     /// After an error the old state stands, or the new one; never a mixture.
     pub fn store(&mut self, state: &DurableState) -> Result<(), StateError> {
+        self.write(state)?;
+        self.sync()
+    }
+
+    /// The first half of [`StateFile::store`]: a crash of the process leaves this state, one of the machine may leave the old one.
+    pub fn write(&mut self, state: &DurableState) -> Result<(), StateError> {
         self.version += 1;
         let bytes = state.encode(self.version);
         #[cfg(test)]
@@ -83,13 +92,22 @@ impl StateFile {
         }
         let bytes = padded(bytes);
         let other = (self.newest + 1) % COPIES;
-        let written = match self.open_for_writing() {
-            Ok(Some(file)) => write_copy(&file, other, &bytes),
-            Ok(None) => self.create(&bytes),
-            Err(error) => Err(error),
+        let written = self.open_or_create(&bytes).and_then(|file| {
+            file.write_all_at(&bytes, offset(other))?;
+            Ok(file)
+        });
+        let file = written.map_err(|error| self.write_error(error))?;
+        self.unsynced = Some((file, bytes));
+        Ok(())
+    }
+
+    /// The second half: nothing takes this state back.
+    pub fn sync(&mut self) -> Result<(), StateError> {
+        let Some((file, bytes)) = self.unsynced.take() else {
+            return Ok(());
         };
-        written.map_err(|error| self.write_error(error))?;
-        self.newest = other;
+        file.sync_data().map_err(|error| self.write_error(error))?;
+        self.newest = (self.newest + 1) % COPIES;
         self.unmirrored = Some(bytes);
         Ok(())
     }
@@ -105,12 +123,11 @@ impl StateFile {
             return Ok(());
         };
         let other = (self.newest + 1) % COPIES;
-        match self.open_for_writing() {
-            Ok(Some(file)) => write_copy(&file, other, &bytes),
-            Ok(None) => self.create(&bytes),
-            Err(error) => Err(error),
-        }
-        .map_err(|error| self.write_error(error))
+        let mirrored = self.open_or_create(&bytes).and_then(|file| {
+            file.write_all_at(&bytes, offset(other))?;
+            file.sync_data()
+        });
+        mirrored.map_err(|error| self.write_error(error))
     }
 
     fn path(&self) -> PathBuf {
@@ -173,16 +190,17 @@ impl StateFile {
         }
     }
 
-    /// The file, if it is there and whole.
-    fn open_for_writing(&self) -> io::Result<Option<File>> {
-        match OpenOptions::new().write(true).open(self.path()) {
-            Ok(file) => {
-                let bytes = file.metadata()?.len();
-                Ok((bytes == (COPIES * COPY_BYTES) as u64).then_some(file))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+    /// The file if it is there and whole, else a new one that holds `bytes`.
+    fn open_or_create(&self, bytes: &[u8]) -> io::Result<File> {
+        let open = || OpenOptions::new().write(true).open(self.path());
+        match open() {
+            Ok(file) if file.metadata()?.len() == offset(COPIES) => return Ok(file),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
+        self.create(bytes)?;
+        open()
     }
 
     /// A file whose copies are both `bytes` takes the place of whatever there is.
@@ -199,9 +217,8 @@ impl StateFile {
     }
 }
 
-fn write_copy(file: &File, copy: usize, bytes: &[u8]) -> io::Result<()> {
-    file.write_all_at(bytes, (copy * COPY_BYTES) as u64)?;
-    file.sync_data()
+fn offset(copy: usize) -> u64 {
+    (copy * COPY_BYTES) as u64
 }
 
 fn padded(mut text: Vec<u8>) -> Vec<u8> {

@@ -17,7 +17,7 @@ pub(super) struct Bench {
     pub(super) sim: SimServer,
     pub(super) clock: Rc<SimClock>,
     door: SimDoor,
-    _mounted: Mounted,
+    pub(super) mounted: Mounted,
 }
 
 impl Bench {
@@ -46,7 +46,7 @@ impl Bench {
             sim: sim.map_err(|error| error.text).expect("it starts"),
             clock,
             door,
-            _mounted: mounted,
+            mounted,
         }
     }
 

@@ -8,6 +8,8 @@ use crate::command::{parked_reads, parked_scans, parking, shutdown};
 use crate::failover::leave::Leaving;
 use crate::limits::{FREED_SENDS_PER_TURN_MAX, MAILBOX_EVENTS_PER_TURN_MAX, RELEASES_PER_TURN_MAX};
 use crate::node::Request;
+use crate::replication::feeder::ToFeeder;
+use crate::replication::follower::ToFollower;
 use crate::stats::latency;
 
 type Stage = fn(&mut Server);
@@ -145,6 +147,7 @@ impl Server {
             LoopEvent::Copy(event) => self.copy_event(event),
             LoopEvent::OfferLink(link, event) => self.offer_link_event(link, event),
             LoopEvent::Follower(number, event) => self.follower_event(number, event),
+            LoopEvent::Written(version) => self.written(version),
             LoopEvent::Stored(version, result) => self.stored(version, &result),
             LoopEvent::Signal(signal) => self.signal(signal),
         }
@@ -191,6 +194,8 @@ impl Server {
                 Request::RoleChanged => {}
                 Request::Failover(actions) => self.do_failover(actions),
                 Request::Takeover(actions) => self.do_takeover(actions),
+                Request::CloseReplica(id) => self.feeding.tell(ToFeeder::Close(Some(id))),
+                Request::ClosePrimaryLink => self.tell_follower(ToFollower::Reconnect),
                 Request::Ship { client, request } => self.ship(client, request),
                 Request::JudgePsync {
                     client,

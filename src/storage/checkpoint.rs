@@ -1,6 +1,6 @@
 //! Checkpoints: the frozen copy of the database that a full copy ships, below `$dir/checkpoint`.
 //!
-//! [`CheckpointState`] is the rule, without I/O: who gets which checkpoint, and when it goes. [`create`], [`remove`] and [`list`] do
+//! [`CheckpointState`] is the rule, without I/O: who gets which checkpoint, and when it goes. [`CheckpointMaker::create`], [`remove`] and [`list`] do
 //! the work, on a worker.
 //!
 //! A Kvrocks replica that resumes skips every file whose *name* it has, the MANIFEST too, so a name must not stand for other

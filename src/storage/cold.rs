@@ -13,6 +13,7 @@ use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use hashbrown::HashTable;
 
 use super::cf::Cf;
@@ -20,7 +21,10 @@ use super::commit::GroupId;
 use super::rocks::{Pinned, Rocks, StoreError};
 use crate::clock::{Clock, SystemClock};
 use crate::command::halt::{Halt, Run, Wait};
-use crate::limits::{COLD_ANSWER_DELAY_US_MAX, COLD_BYTES_MAX, COLD_KEYS_PER_LOOKUP_MAX};
+use crate::limits::{
+    COLD_ANSWER_DELAY_US_MAX, COLD_BYTES_MAX, COLD_KEYS_PER_LOOKUP_MAX, COLD_REPLY_BYTES_MAX,
+    LARGE_VALUE_BYTES_ON_LOOP_MAX, SHARED_BULK_BYTES_MIN,
+};
 
 /// A key that a read did not find in memory.
 #[derive(Clone, Debug)]
@@ -37,6 +41,8 @@ pub struct ColdRequest {
     pub number: u64,
     pub cf: Cf,
     pub key: Box<[u8]>,
+    /// Whether the value becomes a part of a reply as it is.
+    pub is_shown: bool,
 }
 
 /// What a reader says to a request.
@@ -57,7 +63,8 @@ pub enum Brought {
     NotHeld,
 }
 
-/// Room for values between readers and commands, which all of them share: at most about [`COLD_BYTES_MAX`], or one value.
+/// Room for values between readers and commands, which all of them share: at most about [`COLD_BYTES_MAX`], or one value;
+/// [`COLD_REPLY_BYTES_MAX`] with those that go into a reply as they are.
 #[derive(Clone, Debug, Default)]
 pub struct ValueRoom(Arc<AtomicUsize>);
 
@@ -67,14 +74,19 @@ impl ValueRoom {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn hold(&self, value: &[u8]) -> Brought {
+    fn hold(&self, value: &[u8], is_shown: bool) -> Brought {
+        let bytes_max = if is_shown {
+            COLD_REPLY_BYTES_MAX
+        } else {
+            COLD_BYTES_MAX
+        };
         let before = self.0.fetch_add(value.len(), Ordering::Relaxed);
-        if before > 0 && before + value.len() > COLD_BYTES_MAX {
+        if before > 0 && before + value.len() > bytes_max {
             self.0.fetch_sub(value.len(), Ordering::Relaxed);
             return Brought::NotHeld;
         }
         Brought::Value(HeldValue {
-            bytes: value.into(),
+            bytes: Bytes::copy_from_slice(value),
             room: self.clone(),
         })
     }
@@ -83,7 +95,7 @@ impl ValueRoom {
 /// A value that counts against the room as long as it lives.
 #[derive(Debug)]
 pub struct HeldValue {
-    bytes: Box<[u8]>,
+    bytes: Bytes,
     room: ValueRoom,
 }
 
@@ -115,8 +127,9 @@ pub fn read_all(
             for (request, value) in chunk.iter().zip(values) {
                 answers.push(ColdAnswer {
                     number: request.number,
-                    outcome: value
-                        .map(|value| value.map_or(Brought::Absent, |value| room.hold(&value))),
+                    outcome: value.map(|value| {
+                        value.map_or(Brought::Absent, |value| room.hold(&value, request.is_shown))
+                    }),
                 });
             }
             if clock.mono_us() - since_us >= COLD_ANSWER_DELAY_US_MAX {
@@ -186,6 +199,16 @@ impl Pin {
             Brought::NotHeld => None,
         }
     }
+
+    /// What the reader has brought, if it is so large that a reply should share it.
+    pub fn large_value(&self) -> Option<&Bytes> {
+        match self.answer.get()? {
+            Brought::Value(value) if value.bytes.len() >= SHARED_BULK_BYTES_MIN => {
+                Some(&value.bytes)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Drop for Pin {
@@ -218,6 +241,8 @@ pub struct ColdTable {
     live: Rc<Cell<usize>>,
     sweep_at: usize,
     wanted: Vec<ColdKey>,
+    /// Bytes of large values that the running command has taken out of memory.
+    large_bytes: usize,
     last_number: u64,
     /// A stand-in for the memory that tests decide about: whether a key is not in it.
     #[cfg(test)]
@@ -274,10 +299,30 @@ impl ColdTable {
     ) -> Run<Option<Pinned<'r>>> {
         let is_missing = self.is_made_to_miss(cf, key);
         if !is_missing && let Some(value) = rocks.get_cached_only(cf, key)? {
-            return Ok(value);
+            let len = value.as_ref().map_or(0, |value| value.len());
+            if len < SHARED_BULK_BYTES_MIN || self.may_take(len) {
+                return Ok(value);
+            }
         }
         self.want(cf, key, hash);
         Err(Halt::Wait(Wait::ColdRead))
+    }
+
+    /// A command begins.
+    #[inline]
+    pub(super) fn begin_command(&mut self) {
+        self.large_bytes = 0;
+    }
+
+    /// Whether the loop may handle a large value of `len` bytes itself, after those that the command has taken before.
+    #[cold]
+    fn may_take(&mut self, len: usize) -> bool {
+        let taken = self.large_bytes + len;
+        let may_take = taken <= LARGE_VALUE_BYTES_ON_LOOP_MAX;
+        if may_take {
+            self.large_bytes = taken;
+        }
+        may_take
     }
 
     #[cfg(test)]

@@ -4,6 +4,8 @@
 //! Both talk to the loop through [`Notify`] alone. The flusher keeps the order of its queue strictly: after a failed
 //! append it drops everything behind it, until the loop has seen the failure and says so through the same queue.
 
+mod syncer;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, LockResult, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -12,10 +14,8 @@ use std::time::Duration;
 use super::commit::{CommitEvent, Group, GroupId, Log, Notify, WalSync};
 use super::error::{CommitFailure, StoreError, WriteError};
 use super::rocks::WriteMode;
-use super::seq::Seq;
+pub(in crate::storage) use syncer::Syncer;
 
-/// Time between two syncs with `wal-sync everysec`.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
 /// Time between two looks at whether a stall is over, while nothing is there to be appended.
 const STALL_POLL_INTERVAL: Duration = Duration::from_millis(5);
 
@@ -327,154 +327,6 @@ impl Appended {
 
     fn take(&mut self) -> Option<(GroupId, GroupId)> {
         self.0.take()
-    }
-}
-
-/// The loop's handle on the syncer thread.
-pub(super) struct Syncer {
-    control: Arc<SyncControl>,
-    thread: Helper,
-}
-
-struct SyncControl {
-    state: Mutex<SyncState>,
-    changed: Condvar,
-}
-
-struct SyncState {
-    policy: WalSync,
-    requested: bool,
-    stopping: bool,
-}
-
-impl SyncControl {
-    fn new(policy: WalSync) -> Arc<SyncControl> {
-        Arc::new(SyncControl {
-            state: Mutex::new(SyncState {
-                policy,
-                requested: false,
-                stopping: false,
-            }),
-            changed: Condvar::new(),
-        })
-    }
-
-    fn lock(&self) -> MutexGuard<'_, SyncState> {
-        unpoisoned(self.state.lock())
-    }
-}
-
-impl Syncer {
-    pub(super) fn start<L: Log>(log: L, policy: WalSync, notify: Notify) -> Syncer {
-        Syncer::start_every(SYNC_INTERVAL, log, policy, notify)
-    }
-
-    pub(super) fn start_every<L: Log>(
-        interval: Duration,
-        log: L,
-        policy: WalSync,
-        notify: Notify,
-    ) -> Syncer {
-        let control = SyncControl::new(policy);
-        let theirs = Arc::clone(&control);
-        Syncer {
-            control,
-            thread: spawn("syncer", move || {
-                sync_until_stopped(interval, &log, &theirs, &notify)
-            }),
-        }
-    }
-
-    /// One without a thread: [`Syncer::step`] does what a thread does once a second.
-    #[cfg(test)]
-    pub(super) fn stepped<L: Log>(log: L, policy: WalSync, notify: Notify) -> Syncer {
-        let control = SyncControl::new(policy);
-        let theirs = Arc::clone(&control);
-        let mut round = SyncRound::default();
-        let step: Step = Box::new(move || {
-            let mut state = theirs.lock();
-            let (requested, policy) = (std::mem::take(&mut state.requested), state.policy);
-            drop(state);
-            !round.has_ended && round.sync(requested, policy, &log, &notify)
-        });
-        Syncer {
-            control,
-            thread: Helper::Stepped(step),
-        }
-    }
-
-    #[cfg(test)]
-    pub(super) fn step(&mut self) -> bool {
-        self.thread.step()
-    }
-
-    pub(super) fn set_policy(&self, policy: WalSync) {
-        self.control.lock().policy = policy;
-    }
-
-    pub(super) fn request_sync(&self) {
-        self.control.lock().requested = true;
-        self.control.changed.notify_one();
-    }
-
-    pub(super) fn stop(&mut self) {
-        self.control.lock().stopping = true;
-        self.control.changed.notify_one();
-    }
-
-    pub(super) fn join(self) {
-        self.thread.join("syncer");
-    }
-}
-
-fn sync_until_stopped<L: Log>(interval: Duration, log: &L, control: &SyncControl, notify: &Notify) {
-    let mut round = SyncRound::default();
-    while !round.has_ended {
-        let (requested, policy) = {
-            let state = control.lock();
-            let (mut state, _) = control
-                .changed
-                .wait_timeout_while(state, interval, |state| !state.requested && !state.stopping)
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
-            if state.stopping {
-                return;
-            }
-            (std::mem::take(&mut state.requested), state.policy)
-        };
-        round.sync(requested, policy, log, notify);
-    }
-}
-
-/// What the syncer knows from one round to the next.
-#[derive(Default)]
-struct SyncRound {
-    synced: Option<Seq>,
-    /// The system has refused: there is no next one.
-    has_ended: bool,
-}
-
-impl SyncRound {
-    /// Syncs if the policy or a request asks for it and there is anything new. Gives whether it tried.
-    fn sync<L: Log>(&mut self, requested: bool, policy: WalSync, log: &L, notify: &Notify) -> bool {
-        let seq = log.last_seq();
-        if !requested && (policy != WalSync::EverySecond || self.synced == Some(seq)) {
-            return false;
-        }
-        match log.sync_wal() {
-            Ok(()) => {
-                self.synced = Some(seq);
-                notify(CommitEvent::Synced { seq });
-            }
-            // A write has failed before: the loop knows, or is about to, and reopens the database.
-            Err(StoreError::Stopped { .. }) => {}
-            Err(error) => {
-                notify(CommitEvent::SyncFailed {
-                    text: error.to_string(),
-                });
-                self.has_ended = true;
-            }
-        }
-        true
     }
 }
 

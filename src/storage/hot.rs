@@ -8,9 +8,13 @@ use hashbrown::HashTable;
 
 use super::cf::Cf;
 use super::commit::GroupId;
+use crate::limits::SHARED_BULK_BYTES_MIN;
 
 /// What an entry costs beside its bytes: slot, table entry, allocator's rounding.
 const ENTRY_OVERHEAD_BYTES: usize = 64;
+
+/// Entries that [`HotCache::warm`] looks at in one call: as many misses of the processor's caches as it can have under way, and some.
+pub const WARM_MAX: usize = 16;
 
 struct Slot {
     /// Key, then value.
@@ -89,6 +93,26 @@ impl HotCache {
         })
     }
 
+    /// Touches all that looks at the first [`WARM_MAX`] of these entries would, one kind of memory after the other: within a kind no
+    /// access depends on another one, and their misses overlap. Changes nothing.
+    pub fn warm(&self, hashes: &[u64]) {
+        let mut places = [u32::MAX; WARM_MAX];
+        for (place, &hash) in places.iter_mut().zip(hashes) {
+            // The first with the same few bits of the hash is nearly always the one.
+            if let Some(&at) = self.table.find(hash, |_| true) {
+                *place = at;
+            }
+        }
+        let mut found: [&[u8]; WARM_MAX] = [&[]; WARM_MAX];
+        for (found, &at) in found.iter_mut().zip(&places) {
+            if let Some(Some(slot)) = self.slots.get(at as usize) {
+                *found = &slot.bytes;
+            }
+        }
+        let first_bytes = found.map(|bytes| bytes.first().copied());
+        std::hint::black_box(first_bytes);
+    }
+
     /// Whether `key` is here.
     pub fn contains(&self, cf: Cf, key: &[u8], hash: u64) -> bool {
         self.table
@@ -107,8 +131,8 @@ impl HotCache {
     ) {
         let value_len = value.map_or(0, |(head, tail)| head.len() + tail.len());
         let len = key.len() + value_len;
-        // One value must not push out everything else.
-        if len + ENTRY_OVERHEAD_BYTES > self.bytes_max / 16 {
+        // One value must not push out everything else, and copying a large one in costs more than RocksDB's lookup.
+        if len + ENTRY_OVERHEAD_BYTES > self.bytes_max / 16 || value_len >= SHARED_BULK_BYTES_MIN {
             self.remove(cf, key, hash);
             return;
         }
@@ -277,6 +301,17 @@ mod tests {
         }
         cache.set_bytes_max(0);
         assert_eq!(cache.bytes(), 0);
+    }
+
+    #[test]
+    fn warming_finds_what_is_there_and_changes_nothing() {
+        let mut cache = HotCache::new(1 << 16);
+        cache.warm(&[]);
+        cache.warm(&[1, 2, 3]);
+        put(&mut cache, b"a", b"one");
+        cache.warm(&[1; WARM_MAX + 1]);
+        assert_eq!(get(&mut cache, b"a"), Some(Some(b"one".to_vec())));
+        assert_eq!(get(&mut cache, b"bb"), None);
     }
 
     #[test]

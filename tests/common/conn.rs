@@ -6,6 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::{DEADLINE, Value, show, show_args};
 
+/// How long the rest of a long reply may keep still before what has arrived is looked at.
+const PIECE_LIMIT: Duration = Duration::from_millis(2);
+
 /// A connection to a server under test.
 pub struct Conn {
     stream: TcpStream,
@@ -138,9 +141,11 @@ impl Conn {
     /// The next reply or push frame, if it comes within `limit`.
     pub fn try_read(&mut self, limit: Duration) -> Result<Value, NoReply> {
         let end = Instant::now() + limit;
+        // A long reply is not looked at again for every piece that arrives, or reading it would take quadratic time.
+        let mut len_to_read_at = 1;
         loop {
             let pending = &self.received[self.consumed..];
-            if !pending.is_empty() {
+            if pending.len() >= len_to_read_at {
                 match Value::read(pending) {
                     Ok(Some((value, used))) => {
                         self.consumed += used;
@@ -150,7 +155,7 @@ impl Conn {
                         }
                         return Ok(value);
                     }
-                    Ok(None) => {}
+                    Ok(None) => len_to_read_at = 2 * pending.len(),
                     Err(error) => {
                         let start = &pending[..pending.len().min(200)];
                         return Err(NoReply::Malformed(format!(
@@ -160,7 +165,11 @@ impl Conn {
                     }
                 }
             }
-            self.receive(end)?;
+            let soon = end.min(Instant::now() + PIECE_LIMIT);
+            match self.receive(soon) {
+                Err(NoReply::TimedOut) if soon < end => len_to_read_at = 1,
+                result => result?,
+            }
         }
     }
 

@@ -13,6 +13,8 @@
 pub mod conn;
 pub mod fixture;
 pub mod json;
+pub mod nodes;
+pub mod proxy;
 pub mod rng;
 pub mod server;
 pub mod value;

@@ -420,7 +420,8 @@ fn answers_ping(port: u16) -> bool {
     if conn.try_send_raw(b"PING\r\n").is_err() {
         return false;
     }
-    match conn.try_read(DEADLINE) {
+    // Asked again soon: this may be another process, which took the port first and says nothing.
+    match conn.try_read(std::time::Duration::from_secs(1)) {
         Ok(Value::Simple(text)) => text == b"PONG",
         // A server with a password is up as well.
         Ok(Value::Error(text)) => text.starts_with(b"NOAUTH"),
@@ -428,12 +429,17 @@ fn answers_ping(port: u16) -> bool {
     }
 }
 
+/// A free port, not of those that the system gives to connections and to whoever asks for any: a server that is restarted
+/// must find its own free.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener
-        .local_addr()
-        .expect("the address of a listener")
-        .port()
+    use std::hash::{BuildHasher, Hasher};
+    loop {
+        let random = std::hash::RandomState::new().build_hasher().finish();
+        let port = 10_000 + (random % 22_000) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn is_redis_server(program: &Path) -> bool {

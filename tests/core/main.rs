@@ -1,7 +1,7 @@
 //! The core over sockets: connections that come and go, clients that wait, what is counted and shown of them, and what holds
 //! whatever the commands are.
 //!
-//! `closing.rs` is about connections that end, or cannot begin, `input.rs` about what they have sent, `reads.rs` about commands
+//! `closing.rs` is about connections that end, or cannot begin, `input.rs` about what they have sent, `large.rs` about replies of many megabytes, `reads.rs` about commands
 //! that workers read for, `waiting.rs` about clients that wait for keys.
 
 #[path = "../common/mod.rs"]
@@ -9,6 +9,7 @@ mod common;
 
 mod closing;
 mod input;
+mod large;
 mod reads;
 mod waiting;
 

@@ -1,6 +1,7 @@
 //! Turns a seed into steps.
 
 use crate::common::Rng;
+use crate::events::CLASSES;
 use crate::families::{FAMILIES, Family};
 use crate::grammar::{Args, Pools, Template};
 use crate::pools::{KeySpace, odd_number};
@@ -123,6 +124,9 @@ impl<'a> Generator<'a> {
             64..66 => Step::Expires {
                 db: self.rng.below(2),
                 key: self.draw("k"),
+            },
+            66 if !self.book.without.is_in("NOTIFY") => Step::Notify {
+                classes: (*self.rng.pick(CLASSES)).into(),
             },
             _ => self.data(),
         }

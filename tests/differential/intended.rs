@@ -150,6 +150,17 @@ pub const INTENDED: &[Intended] = &[
         },
     },
     Intended {
+        what: "the event class n beside A in notify-keyspace-events",
+        reason: "A does not stand for it; Redis 7.0 forgets to spell it, and CONFIG REWRITE would lose it",
+        applies: |exchange| {
+            let spelled = |value: &Value| value.items().get(1).map(Value::text);
+            is(exchange, "CONFIG", Some("GET"))
+                && exchange.args[2].eq_ignore_ascii_case(b"notify-keyspace-events")
+                && spelled(&exchange.ours).map(|text| text.replace('n', ""))
+                    == spelled(&exchange.theirs)
+        },
+    },
+    Intended {
         what: "a score of minus zero",
         reason: "Redis forgets the sign while the set is small and keeps it when it is large; here it is always zero",
         applies: |exchange| {

@@ -3,16 +3,18 @@
 //!
 //! The seed is printed. `DIFF_SEED=n` replays a run, `DIFF_COMMANDS=n` makes it longer or shorter, `DIFF_KEEP_GOING=n` goes
 //! on after a difference and reports up to n of them, `DIFF_TALLY=1` prints how often each command was compared.
+//! `DIFF_EPISODE=n` runs the one episode that a report names (with `DIFF_COMMANDS=1`, once).
 //! `DIFF_WITHOUT=sort,memory` leaves commands out, by name.
 //! `DIFF_STRICT=1` allows no intended difference: so redis-server is compared with itself
 //! (`STILLPOINT_TEST_BIN=redis-server DIFF_STRICT=1`), which must show none at all.
 //!
 //! Reading order: `families.rs` and `scenarios.rs` (what is sent), `generate.rs` (in which order), `run.rs` and
-//! `special.rs` (how it is sent and compared), `normalise.rs` (what of a reply is defined), `intended.rs` (where Stillpoint
+//! `special.rs` (how it is sent and compared), `events.rs` (keyspace notifications), `normalise.rs` (what of a reply is defined), `intended.rs` (where Stillpoint
 //! differs on purpose), `state.rs`, `shrink.rs`.
 
 #[path = "../common/mod.rs"]
 mod common;
+mod events;
 mod families;
 mod generate;
 mod grammar;
@@ -40,6 +42,8 @@ const COMMANDS: u64 = 300_000;
 const EPISODE_COMMANDS: u64 = 3000;
 /// Commands shown that last touched the keys of a difference.
 const SHOWN_MAX: usize = 15;
+/// Steps shown of those that are left when a difference is made small.
+const STEPS_SHOWN_MAX: usize = 60;
 
 fn number_from_env(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
@@ -104,11 +108,12 @@ fn random_commands_get_the_replies_of_redis() {
 fn differences(run: &mut Run, seed: u64, commands: u64, keep_going: usize) -> Vec<String> {
     let book = Book::read(Without::from_env());
     let mut seeds = Rng::new(seed);
+    let only = number_from_env("DIFF_EPISODE", 0);
     let mut reports = Vec::new();
     let mut known = BTreeSet::new();
     let mut done = 0;
     while done < commands {
-        let episode_seed = seeds.next();
+        let episode_seed = if only == 0 { seeds.next() } else { only };
         let steps = episode(&book, episode_seed, &mut done);
         let mut from = 0;
         while from < steps.len() {
@@ -183,7 +188,8 @@ fn report(run: &mut Run, steps: &[Step], difference: &Difference, episode_seed: 
         smallest.len(),
         steps.len()
     ));
-    for step in smallest.iter().take(60) {
+    // The last of them is the one that differs.
+    for step in &smallest[smallest.len().saturating_sub(STEPS_SHOWN_MAX)..] {
         out.push_str(&format!("    {step}\n"));
     }
     out.push_str(&format!("{again}"));

@@ -34,6 +34,8 @@ pub struct Side {
     pub(crate) data: Vec<Conn>,
     pub(crate) subscribers: Vec<Conn>,
     pub(crate) admin: Conn,
+    /// Is told about keys, once a step says of which events.
+    pub(crate) listener: Option<Conn>,
 }
 
 impl Side {
@@ -43,6 +45,7 @@ impl Side {
             data: (0..DATA_CONNS).map(|_| Conn::connect(port)).collect(),
             subscribers: (0..SUBSCRIBERS).map(|_| Conn::connect(port)).collect(),
             admin: Conn::connect(port),
+            listener: None,
         }
     }
 
@@ -71,6 +74,8 @@ pub struct Run {
     queued: Vec<Option<Vec<Args>>>,
     before: Vec<Option<Exchange>>,
     fence: u64,
+    /// The command that has set `notify-keyspace-events`.
+    pub(crate) notifying: Args,
     /// What was compared.
     pub tally: Tally,
 }
@@ -85,6 +90,7 @@ impl Run {
             queued: vec![None; DATA_CONNS],
             before: vec![None; DATA_CONNS],
             fence: 0,
+            notifying: Args::new(),
             tally: Tally::default(),
         };
         for side in [&mut run.ours, &mut run.theirs] {
@@ -99,6 +105,7 @@ impl Run {
     pub fn reset(&mut self) {
         for side in [&mut self.ours, &mut self.theirs] {
             *side = Side::connect(side.port);
+            assert_eq!(side.admin.cmd(&crate::events::OFF), Value::ok());
             side.admin.ok("FLUSHALL");
         }
         self.queued = vec![None; DATA_CONNS];
@@ -110,10 +117,12 @@ impl Run {
         let mut at = 0;
         while at < steps.len() {
             let Step::Commands { conn, .. } = &steps[at] else {
-                self.special(&steps[at]).map_err(|difference| Difference {
-                    step_idx: at,
-                    ..difference
-                })?;
+                self.special(&steps[at])
+                    .and_then(|()| self.compare_events(&steps[at]))
+                    .map_err(|difference| Difference {
+                        step_idx: at,
+                        ..difference
+                    })?;
                 at += 1;
                 continue;
             };
@@ -130,7 +139,13 @@ impl Run {
                 batch.extend(commands.iter().map(|args| (at, args)));
                 at += 1;
             }
-            self.batch(*conn, &batch)?;
+            self.batch(*conn, &batch).and_then(|()| {
+                self.compare_events(&steps[at - 1])
+                    .map_err(|difference| Difference {
+                        step_idx: at - 1,
+                        ..difference
+                    })
+            })?;
         }
         Ok(())
     }
@@ -262,8 +277,7 @@ impl Run {
 
     /// Sends `commands` on a subscriber connection and compares every frame up to the fence behind them.
     pub(crate) fn subscriber(&mut self, conn: usize, commands: &[Args]) -> Result<(), Difference> {
-        self.fence += 1;
-        let fence = format!("fence {}", self.fence);
+        let fence = self.next_fence();
         let mut bytes = Vec::new();
         for args in commands {
             encode(args, &mut bytes);
@@ -275,7 +289,7 @@ impl Run {
             let _ = side.subscribers[conn].try_send_raw(&bytes);
         }
         for side in [&mut self.ours, &mut self.theirs] {
-            frames.push(frames_until(&mut side.subscribers[conn], &fence));
+            frames.push(frames_until(&mut side.subscribers[conn], &fence, false));
         }
         let theirs = frames.pop().expect("two sides");
         let ours = frames.pop().expect("two sides");
@@ -313,6 +327,12 @@ impl Run {
             && normalise::frames_equal(&blank(ours, theirs), &blank(theirs, ours))
     }
 
+    /// A text that no reply has held yet.
+    pub(crate) fn next_fence(&mut self) -> String {
+        self.fence += 1;
+        format!("fence {}", self.fence)
+    }
+
     /// Whether intended differences count as differences.
     pub(crate) fn is_strict(&self) -> bool {
         self.strict
@@ -342,7 +362,12 @@ pub fn both(
     }
 }
 
-fn frames_until(conn: &mut Conn, fence: &str) -> Result<Vec<Value>, NoReply> {
+/// Frames up to and with the answer to `PING fence`, those that tell about keys only if so wanted.
+pub fn frames_until(
+    conn: &mut Conn,
+    fence: &str,
+    keeps_events: bool,
+) -> Result<Vec<Value>, NoReply> {
     let mut frames = Vec::new();
     loop {
         let frame = conn.try_read(REPLY_LIMIT)?;
@@ -351,7 +376,9 @@ fn frames_until(conn: &mut Conn, fence: &str) -> Result<Vec<Value>, NoReply> {
             Value::Array(items) => items.last() == Some(&Value::bulk(fence)),
             _ => false,
         };
-        frames.push(frame);
+        if !crate::events::is_event(&frame) || keeps_events {
+            frames.push(frame);
+        }
         if is_fence {
             return Ok(frames);
         }

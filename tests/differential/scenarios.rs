@@ -237,4 +237,120 @@ pub const BLOCKED: &[Blocked] = &[
         clients: &["BRPOPLPUSH b1 b2 0.01"],
         then: &[],
     },
+    Blocked {
+        clients: &[
+            "BLPOP b1 0",
+            "BLMOVE b1 b3 LEFT RIGHT 0",
+            "BLMPOP 0 1 b1 RIGHT COUNT 2",
+            "BRPOP b1 0",
+        ],
+        then: &["RPUSH b1 1 2 3 4 5 6", "LRANGE b1 0 -1", "LRANGE b3 0 -1"],
+    },
+    Blocked {
+        clients: &["BLPOP b1 b2 b3 0", "BLPOP b3 b2 b1 0", "BRPOP b2 0"],
+        then: &["RPUSH b3 x", "RPUSH b2 y", "LPUSH b2 z", "EXISTS b1 b2 b3"],
+    },
+    Blocked {
+        clients: &[
+            "BZPOPMIN b1 0",
+            "BZPOPMAX b1 0",
+            "BZMPOP 0 1 b1 MIN COUNT 2",
+            "BZPOPMIN b1 0",
+        ],
+        then: &[
+            "ZADD b1 1 a 2 b 3 c 4 d 5 e 6 f",
+            "ZRANGE b1 0 -1 WITHSCORES",
+        ],
+    },
+    Blocked {
+        clients: &["BZPOPMIN b1 b2 0", "BZPOPMAX b2 b1 0"],
+        then: &[
+            "ZINCRBY b2 1.5 m",
+            "ZADD b1 inf top -inf bottom",
+            "ZRANGE b1 0 -1",
+        ],
+    },
+    Blocked {
+        clients: &[
+            "BLMOVE b1 b2 RIGHT LEFT 0",
+            "BLMOVE b2 b3 LEFT RIGHT 0",
+            "BLPOP b3 0",
+        ],
+        then: &["RPUSH b1 one two", "LRANGE b1 0 -1", "EXISTS b2 b3"],
+    },
+    Blocked {
+        clients: &["BLMOVE b1 b1 LEFT RIGHT 0", "BLPOP b1 0"],
+        then: &["RPUSH b1 only", "EXISTS b1"],
+    },
+    Blocked {
+        clients: &["BLPOP b1 0", "BLPOP b1 0"],
+        then: &[
+            "MULTI",
+            "RPUSH b1 1",
+            "DEL b1",
+            "RPUSH b1 2",
+            "EXEC",
+            "RPUSH b1 3",
+            "EXISTS b1",
+        ],
+    },
+    Blocked {
+        clients: &["BLPOP b1 0", "BZPOPMIN b1 0", "BLPOP b1 0"],
+        then: &[
+            "MULTI",
+            "ZADD b1 1 z",
+            "DEL b1",
+            "RPUSH b1 x y",
+            "EXEC",
+            "EXISTS b1",
+        ],
+    },
+    Blocked {
+        clients: &["BLPOP b1 0"],
+        then: &[
+            "LPUSHX b1 no",
+            "LINSERT b1 BEFORE p no",
+            "RPUSH b2 m n",
+            "LMOVE b2 b1 LEFT LEFT",
+            "LLEN b2",
+        ],
+    },
+    Blocked {
+        clients: &["BRPOP b1 0", "BLPOP b1 0"],
+        then: &[
+            "RPUSH b2 1 2 3",
+            "RESTORE b1 0 bogus",
+            "RENAMENX b2 b1",
+            "LRANGE b1 0 -1",
+        ],
+    },
+    Blocked {
+        clients: &[
+            "BLMPOP 0 3 b3 b2 b1 RIGHT COUNT 10",
+            "BLMPOP 0 2 b1 b2 LEFT",
+        ],
+        then: &["RPUSH b1 1 2", "RPUSH b2 3 4", "LRANGE b1 0 -1"],
+    },
+    Blocked {
+        clients: &["BLMOVE b1 b2 LEFT LEFT 0", "BLPOP b1 0"],
+        then: &["SADD b2 no", "RPUSH b1 x y", "LRANGE b1 0 -1"],
+    },
+    Blocked {
+        clients: &["BLPOP b1 0", "BLMPOP 0 1 b1 LEFT COUNT 3"],
+        then: &[
+            "PEXPIRE b1 1",
+            "RPUSH b1 a b c d e",
+            "PERSIST b1",
+            "LRANGE b1 0 -1",
+        ],
+    },
+    Blocked {
+        clients: &["BZMPOP 0 2 b1 b2 MAX", "BZPOPMAX b2 0"],
+        then: &[
+            "ZADD b1 1",
+            "ZADD b2 NX 1 a 1 b",
+            "ZADD b2 XX 2 none",
+            "ZRANGE b2 0 -1 WITHSCORES",
+        ],
+    },
 ];

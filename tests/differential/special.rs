@@ -21,7 +21,17 @@ impl Run {
         match step {
             Step::Commands { .. } => unreachable!("commands go in batches"),
             Step::Subscriber { conn, commands } => {
-                self.subscriber(*conn, commands)?;
+                if self.must_not_notify(commands) {
+                    self.on_admin(
+                        &crate::events::OFF
+                            .map(|word| word.as_bytes().to_vec())
+                            .to_vec(),
+                    )?;
+                    self.subscriber(*conn, commands)?;
+                    self.on_admin(&self.notifying.clone())?;
+                } else {
+                    self.subscriber(*conn, commands)?;
+                }
                 // What it published went to the others as well.
                 (0..crate::step::SUBSCRIBERS).try_for_each(|other| self.subscriber(other, &[]))
             }
@@ -41,6 +51,7 @@ impl Run {
                 then,
             } => self.blocked(*resp3, *db, clients, then),
             Step::Expires { db, key } => self.expires(*db, key),
+            Step::Notify { .. } => self.notify(&step.commands()[0]),
         }
     }
 

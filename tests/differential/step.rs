@@ -41,6 +41,8 @@ pub enum Step {
     },
     /// A time to live of a millisecond: waits until both servers say that the key is gone.
     Expires { db: usize, key: Vec<u8> },
+    /// `notify-keyspace-events`: from here on, what a client is told about keys is compared too (`events.rs`).
+    Notify { classes: String },
 }
 
 /// Whose DUMP payload is restored.
@@ -72,6 +74,10 @@ impl Step {
             Step::Blocked { clients, then, .. } => [&clients[..], then].concat(),
             Step::Expires { key, .. } => {
                 vec![vec![b"PEXPIRE".to_vec(), key.clone(), b"1".to_vec()]]
+            }
+            Step::Notify { classes } => {
+                let setting = ["CONFIG", "SET", "notify-keyspace-events", classes];
+                vec![setting.map(|word| word.as_bytes().to_vec()).to_vec()]
             }
         }
     }
@@ -130,6 +136,7 @@ impl std::fmt::Display for Step {
                 "db{db}: PEXPIRE {} 1, wait until it is gone",
                 show_args(&[key])
             ),
+            Step::Notify { .. } => write!(out, "{}", list(&self.commands())),
         }
     }
 }

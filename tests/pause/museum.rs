@@ -1,12 +1,43 @@
-//! Bugs that Redis, Valkey, Kvrocks and Dragonfly had around pauses. Each test is named after what went wrong; those that
-//! need replicas, scripts or a failover come with these.
+//! Bugs that Redis, Valkey, Kvrocks and Dragonfly had around pauses and failovers. Each test is named after what went wrong.
+//!
+//! The list is that of `ecosystem.md`, section 1.8, whose lines the tests name. Those of this file need one server; the others are in
+//! tests/replication/museum.rs (R), in tests/failover/ (F), or cannot exist here.
+//!
+//! | line | what went wrong | test |
+//! | --- | --- | --- |
+//! | 1 | Sentinel's hello was parked, the primary called down | [`sentinels_hello_was_parked_and_the_primary_called_down`]; F `sentinel::a_pause_of_writes_was_taken_for_a_death`, `sentinel::a_pause_of_everything_was_taken_for_a_death` |
+//! | 2 | expiry or eviction moved data while paused | [`expiry_moved_the_sequence_during_a_pause`]; nothing is evicted: the data is on disk |
+//! | 3 | the primary's PING moved the offset | R `a_keep_alive_moved_the_offset` |
+//! | 4 | GETACK and lazy expiry moved the offset | R `wait_and_expiry_moved_the_offset_during_a_pause` |
+//! | 5 | paused clients were dropped on demotion | R `paused_clients_were_dropped_with_the_blocked_ones_on_demotion` |
+//! | 6 | a replica's connection passed the pause | R `a_replicas_connection_passed_the_pause` |
+//! | 7 | a paused replica counted what it had not applied | R `a_paused_replica_counted_what_it_had_not_applied` |
+//! | 8 | an older, longer end survived UNPAUSE | [`the_end_of_an_earlier_pause_survived_unpause`] |
+//! | 9 | the old primary stayed paused | R `the_old_primary_stayed_paused_after_a_hand_over` |
+//! | 10 | purposes of pauses were mixed up | R `unpause_let_writes_go_on_during_a_shutdown` |
+//! | 11 | a read-only script with PUBLISH or PFCOUNT crashed | none: there are neither scripts nor HyperLogLogs yet. PUBLISH by itself is in `holding.rs` |
+//! | 12 | RANDOMKEY looped among expired keys | [`randomkey_never_ended_among_expired_keys`] |
+//! | 13 | CLIENT UNBLOCK of a paused client | [`client_unblock_freed_a_paused_client`], [`client_unblock_freed_a_blocking_command_that_a_pause_held`] |
+//! | 14 | a paused client's buffer grew, and was moved in quadratic time | [`a_long_pipeline_behind_a_pause_took_quadratic_time`]; that it does not grow: `parked.rs` `a_parked_client_cannot_fill_the_server` |
+//! | 15 | unblocked twice in one turn | [`a_client_was_unblocked_twice_in_one_turn`] |
+//! | 16 | SHUTDOWN failed inside its own blocked call | R `shutdown_failed_inside_its_own_blocked_call` |
+//! | 17 | SIGTERM never finished while a command was parked | [`sigterm_never_finished_when_a_parked_client_had_left`] |
+//! | 18 | PAUSE answered while a write was under way | [`pause_answered_while_a_write_was_under_way`] |
+//! | 19 | a woken BLPOP held the queue | [`a_woken_blpop_behind_the_pause_held_the_queue`] |
+//! | 20 | a replica with an old history's offset won | R `a_replica_with_a_higher_number_of_an_old_history_won` |
+//! | 21 | REDIRECT bounced between two replicas | none: there is no such answer. What EXEC and parked writes get instead: R `paused_clients_were_dropped_with_the_blocked_ones_on_demotion`, and `switching.rs` there |
+//! | 22 | two failovers for one primary disturbed each other | F `words::two_failovers_at_once_disturbed_each_other`, `words::a_second_failover_is_refused_at_every_step`; Sentinel's COORDINATED is Valkey 9's, and Debian's Sentinel has none |
+//! | 23 | SLAVEOF twice was a deadlock; a lost primary held a copy up | R `replicaof_twice_in_a_row_was_a_deadlock`, `a_primary_lost_during_a_full_copy_held_its_replica_up` |
+//! | 24 | equal numbers, other contents | R `equal_numbers_with_other_contents_went_on` |
+//! | 25 | a number inside a batch cost a full copy | R `a_number_inside_a_batch_cost_a_full_copy` |
+//! | 26 | clients gave up during the pause, readers kept old data | R `writers_gave_up_during_the_pause_and_readers_kept_old_data` |
 
 use std::time::Duration;
 
 use crate::Bench;
 use crate::common::{Conn, Value, holds_within, wait_until};
 
-/// Sentinel's hello was parked by a pause of writes, its PINGs queued behind it, and the primary was called down.
+/// Line 1: Sentinel's hello was parked by a pause of writes, its PINGs queued behind it, and the primary was called down.
 #[test]
 fn sentinels_hello_was_parked_and_the_primary_called_down() {
     let test = "sentinels_hello_was_parked_and_the_primary_called_down";
@@ -39,7 +70,7 @@ fn sentinels_hello_was_parked_and_the_primary_called_down() {
     }
 }
 
-/// Expiry moved the data while it was to stand still (redis/redis 4027, 8170).
+/// Line 2: expiry moved the data while it was to stand still (redis/redis 4027, 8170).
 #[test]
 fn expiry_moved_the_sequence_during_a_pause() {
     let mut bench = Bench::start();
@@ -68,7 +99,7 @@ fn expiry_moved_the_sequence_during_a_pause() {
     });
 }
 
-/// The old, longer end survived UNPAUSE, and the next, short pause took it over (redis/redis 9467).
+/// Line 8: the old, longer end survived UNPAUSE, and the next, short pause took it over (redis/redis 9467).
 #[test]
 fn the_end_of_an_earlier_pause_survived_unpause() {
     let mut bench = Bench::start();
@@ -83,7 +114,7 @@ fn the_end_of_an_earlier_pause_survived_unpause() {
     );
 }
 
-/// RANDOMKEY looked for a key that has not expired for ever, when all had and none might be deleted (redis/redis 13862).
+/// Line 12: RANDOMKEY looked for a key that has not expired for ever, when all had and none might be deleted (redis/redis 13862).
 #[test]
 fn randomkey_never_ended_among_expired_keys() {
     let test = "randomkey_never_ended_among_expired_keys";
@@ -99,7 +130,7 @@ fn randomkey_never_ended_among_expired_keys() {
     bench.unpause();
 }
 
-/// CLIENT UNBLOCK of a client that a pause holds crashed the server, or let the client go (valkey 2111, redis 14164).
+/// Line 13: CLIENT UNBLOCK of a client that a pause holds crashed the server, or let the client go (valkey 2111, redis 14164).
 #[test]
 fn client_unblock_freed_a_paused_client() {
     let test = "client_unblock_freed_a_paused_client";
@@ -123,7 +154,7 @@ fn client_unblock_freed_a_paused_client() {
     assert_eq!(conn.read(), Value::Int(1));
 }
 
-/// A BLPOP that arrived during the pause is parked, not blocked: UNBLOCK does not free it either.
+/// Line 13: A BLPOP that arrived during the pause is parked, not blocked: UNBLOCK does not free it either.
 #[test]
 fn client_unblock_freed_a_blocking_command_that_a_pause_held() {
     let test = "client_unblock_freed_a_blocking_command_that_a_pause_held";
@@ -147,7 +178,7 @@ fn client_unblock_freed_a_blocking_command_that_a_pause_held() {
     assert_eq!(conn.read(), Value::NullArray);
 }
 
-/// A paused client's commands piled up in its buffer, and were moved again and again when it went on (redis/redis 5229).
+/// Line 14: a paused client's commands piled up in its buffer, and were moved again and again when it went on (redis/redis 5229).
 #[test]
 fn a_long_pipeline_behind_a_pause_took_quadratic_time() {
     const COMMANDS: usize = 50_000;
@@ -166,7 +197,7 @@ fn a_long_pipeline_behind_a_pause_took_quadratic_time() {
     });
 }
 
-/// A client was unblocked twice in one turn: by the key that it waited for, and by the pause (redis/redis 4418).
+/// Line 15: a client was unblocked twice in one turn: by the key that it waited for, and by the pause (redis/redis 4418).
 #[test]
 fn a_client_was_unblocked_twice_in_one_turn() {
     let mut bench = Bench::start();
@@ -196,7 +227,7 @@ fn a_client_was_unblocked_twice_in_one_turn() {
     }
 }
 
-/// A woken BLPOP was parked behind the pause and held up everybody else who waited for keys (dragonfly 8326).
+/// Line 19: a woken BLPOP was parked behind the pause and held up everybody else who waited for keys (dragonfly 8326).
 #[test]
 fn a_woken_blpop_behind_the_pause_held_the_queue() {
     let mut bench = Bench::start();
@@ -214,7 +245,7 @@ fn a_woken_blpop_behind_the_pause_held_the_queue() {
     bench.wait_for_blocked(0);
 }
 
-/// SIGTERM never finished while a command was parked whose client had left (dragonfly 8270).
+/// Line 17: SIGTERM never finished while a command was parked whose client had left (dragonfly 8270).
 #[test]
 fn sigterm_never_finished_when_a_parked_client_had_left() {
     let mut bench = Bench::start();
@@ -226,7 +257,7 @@ fn sigterm_never_finished_when_a_parked_client_had_left() {
     assert!(stays.closes_within(Duration::from_secs(10)));
 }
 
-/// PAUSE answered OK while a write was still under way elsewhere (dragonfly 7805, 8079): here on another connection whose
+/// Line 18: PAUSE answered OK while a write was still under way elsewhere (dragonfly 7805, 8079): here on another connection whose
 /// command came in the same turn.
 #[test]
 fn pause_answered_while_a_write_was_under_way() {

@@ -164,3 +164,32 @@ fn a_copy_is_given_up_by_promotion() {
 fn incompressible(bytes: usize) -> Vec<u8> {
     crate::common::Rng::new(7).bytes(bytes)
 }
+
+#[test]
+fn files_are_not_sent_over_a_unix_socket_and_whoever_asks_is_told() {
+    use std::io::{Read, Write};
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let path = dir.path().join("socket");
+    let primary = start(Setup::new().arg("--unixsocket", &path.to_string_lossy()));
+    primary.connect().ok("SET a 1");
+    for request in [
+        "_fetch_meta\r\n",
+        "_fetch_meta\r\n",
+        "_fetch_file 000001.sst\r\n",
+    ] {
+        let mut stream = std::os::unix::net::UnixStream::connect(&path).expect("it listens");
+        let limit = Some(std::time::Duration::from_secs(30));
+        stream
+            .set_read_timeout(limit)
+            .expect("a timeout above zero");
+        stream.write_all(request.as_bytes()).expect("a request");
+        let mut answer = String::new();
+        // Up to the end of the connection.
+        stream.read_to_string(&mut answer).expect("an answer");
+        assert_eq!(
+            answer, "-ERR files of a full copy are sent over TCP alone\r\n",
+            "{request}"
+        );
+    }
+    still_serves(&primary);
+}

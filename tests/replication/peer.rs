@@ -18,7 +18,8 @@ impl Link {
         Link::over(TcpStream::connect(("127.0.0.1", server.port())).expect("a connection"))
     }
 
-    fn over(stream: TcpStream) -> Link {
+    /// Around a connected socket.
+    pub fn over(stream: TcpStream) -> Link {
         stream.set_nonblocking(false).expect("a socket that blocks");
         stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         stream.set_write_timeout(Some(DEADLINE)).expect("a timeout");
@@ -56,6 +57,7 @@ impl Link {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 panic!("nothing came; before it: \"{}\"", show(&self.received))
             }
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.receive(),
             Err(_) => false,
         }
     }
@@ -116,8 +118,14 @@ impl Link {
 
     /// Likewise like a Stillpoint.
     pub fn follow_with_extras(server: &Server, next: u64) -> Link {
+        Link::follow_as(server, next, 7777)
+    }
+
+    /// Likewise, with a port at which it says that it is reached.
+    pub fn follow_as(server: &Server, next: u64, port: u16) -> Link {
         let mut link = Link::connect(server);
-        assert_eq!(link.ask(&["replconf", "listening-port", "7777"]), "+OK");
+        let port = port.to_string();
+        assert_eq!(link.ask(&["replconf", "listening-port", &port]), "+OK");
         let run_id = "a".repeat(40);
         let answer = link.ask(&["replconf", "stillpoint", "1", "run-id", &run_id]);
         assert!(answer.starts_with("+OK 1 "), "{answer}");

@@ -65,6 +65,27 @@ fn a_full_copy_is_made_with_a_password() {
 }
 
 #[test]
+fn a_password_that_is_set_later_is_that_of_a_copy_too() {
+    let (primary, node) = (
+        start(Setup::new().arg("--requirepass", "hush")),
+        start(Setup::new()),
+    );
+    node.expect_log("copying all data");
+    let (mut theirs, mut ours) = (primary.connect(), node.connect());
+    theirs.ok("AUTH hush");
+    theirs.ok("SET a 1");
+    theirs.ok("SET b 1");
+    ours.ok("SET mine 1");
+    follow(&node, &primary);
+    wait_problem(&node, "wants a password");
+    ours.ok("CONFIG SET masterauth hush");
+    wait_until("the copy is there", || {
+        ours.call("GET a") == Value::bulk("1")
+    });
+    assert!(ours.call("GET mine").is_null());
+}
+
+#[test]
 fn a_password_that_nobody_asks_for_is_named() {
     let primary = start(Setup::new());
     let replica = start(Setup::new().arg("--masterauth", "hush"));

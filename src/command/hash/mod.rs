@@ -1,4 +1,4 @@
-//! Hashes: HSET and its kin write ([`write`]), HGET and its kin read ([`read`]).
+//! Hashes: HSET and its kin write ([`mod@write`]), HGET and its kin read ([`read`]).
 
 mod read;
 #[cfg(test)]

@@ -12,12 +12,10 @@ use crate::storage::metadata::Type;
 use crate::storage::types::hash;
 use crate::storage::types::members::{self, Draw};
 
-pub(super) const HGET: Spec = Spec::read("hget", 3, ONE_KEY, hget).flags(Flags::FAST).doc(
-    GROUP,
-    "2.0.0",
-    "O(1)",
-    "Get the value of a hash field",
-);
+pub(super) const HGET: Spec = Spec::read("hget", 3, ONE_KEY, hget)
+    .flags(Flags::FAST)
+    .shows_values()
+    .doc(GROUP, "2.0.0", "O(1)", "Get the value of a hash field");
 
 fn hget(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
     let DataCtx { store, reply, .. } = ctx;
@@ -28,6 +26,7 @@ fn hget(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
 
 pub(super) const HMGET: Spec = Spec::read("hmget", -3, ONE_KEY, hmget)
     .flags(Flags::FAST)
+    .shows_values()
     .doc(
         GROUP,
         "2.0.0",

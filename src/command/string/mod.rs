@@ -1,4 +1,4 @@
-//! The string commands: reading ([`read`]), writing ([`write`], with its options in [`options`]), counting ([`count`]) and
+//! The string commands: reading ([`read`]), writing ([`mod@write`], with its options in [`options`]), counting ([`count`]) and
 //! LCS ([`lcs`]).
 
 mod count;

@@ -9,12 +9,10 @@ use crate::command::{DataCtx, Run};
 use crate::resp::Args;
 use crate::storage::metadata::Type;
 
-pub(super) const GET: Spec = Spec::read("get", 2, ONE_KEY, get).flags(Flags::FAST).doc(
-    GROUP,
-    "1.0.0",
-    "O(1)",
-    "Get the value of a key",
-);
+pub(super) const GET: Spec = Spec::read("get", 2, ONE_KEY, get)
+    .flags(Flags::FAST)
+    .shows_values()
+    .doc(GROUP, "1.0.0", "O(1)", "Get the value of a key");
 
 fn get(ctx: &mut DataCtx<'_>, args: Args<'_>) -> Run {
     reply_with_value(ctx, args.at(1))?;
@@ -34,6 +32,7 @@ pub(super) fn reply_with_value(ctx: &mut DataCtx<'_>, key: &[u8]) -> Run<bool> {
 
 pub(super) const MGET: Spec = Spec::read("mget", -2, ALL_KEYS, mget)
     .flags(Flags::FAST)
+    .shows_values()
     .doc(
         GROUP,
         "1.0.0",

@@ -27,8 +27,6 @@ pub enum Durable {
     Pending(PendingOffer),
     /// A primary, without an offer.
     Primary,
-    /// A replica of this node, without an offer.
-    ReplicaOf(Address),
 }
 
 /// What the server must do, in order.

@@ -86,7 +86,6 @@ impl Failover {
         actions.push(Action::Follow {
             target: target.clone(),
         });
-        actions.push(self.names.store(Durable::ReplicaOf(target.clone())).1);
         actions.push(Action::ReleasePause);
         let late = ReplyError::new(format!("ERR {target} has taken over"));
         actions.extend(handing.answer_aborts(&Err(late)));

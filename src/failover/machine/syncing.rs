@@ -53,6 +53,8 @@ pub(super) struct Syncing {
     connect_ms_max: Option<u64>,
     replication_id: Arc<str>,
     failure: Option<Failure>,
+    /// The connection was opened anew since the target's replication link has ended.
+    is_renewed: bool,
     /// The time was over when it was looked at last.
     is_overdue: bool,
 }
@@ -109,6 +111,7 @@ impl Syncing {
             connect_ms_max: default_timeout_ms,
             replication_id: "".into(),
             failure: None,
+            is_renewed: false,
             is_overdue: false,
         };
         (syncing, vec![Action::Log(log::Level::Info, line), store])
@@ -152,6 +155,7 @@ impl Syncing {
         // The target of a forced switch has come back.
         if self.target_id.is_none() && replica.address == self.switch.target && replica.is_online {
             self.target_id = Some(replica.id);
+            self.is_renewed = false;
         }
         match self
             .replicas
@@ -269,8 +273,15 @@ impl Syncing {
     fn after_failure(&mut self, names: &mut Names, now: MonoMs) -> Option<Next> {
         let why = match self.failure.take() {
             Some(Failure::Disk(why)) => return Some(Next::Abort(why)),
-            // By force the target may be away until the time is over, and longer.
+            // By force the target may be away until the time is over, and longer. A connection from before it went is of no use: what
+            // is sent over it may not arrive, and nobody would know.
             Some(Failure::Target(_)) | None if self.options.force => {
+                if self.target_id.is_none() && !self.is_renewed {
+                    self.is_renewed = true;
+                    let close = self.close();
+                    let connect = names.connect(&mut self.switch, now);
+                    return Some(Next::Do(close.into_iter().chain([connect]).collect()));
+                }
                 return match self.switch.link {
                     Link::Closed { retry_at, .. } if retry_at <= now => {
                         Some(Next::Do(vec![names.connect(&mut self.switch, now)]))

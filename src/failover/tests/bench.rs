@@ -178,7 +178,6 @@ pub fn word(action: &Action) -> Option<String> {
             let what = match durable {
                 Durable::Pending(pending) => format!("pending {}", pending.target),
                 Durable::Primary => "primary".to_owned(),
-                Durable::ReplicaOf(address) => format!("replica of {address}"),
             };
             format!("store {attempt} {what}")
         }

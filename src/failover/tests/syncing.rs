@@ -43,10 +43,7 @@ fn a_switch_from_the_first_step_to_the_last() {
     assert_eq!(bench.failover.pending(), Some(pending));
     bench.now.mono_us = 6_200;
     bench.answer(1, Answer::Taken(Seq::new(50)));
-    assert_eq!(
-        bench.words(),
-        ["close 1", "follow b:1", "store 2 replica of b:1", "release"]
-    );
+    assert_eq!(bench.words(), ["close 1", "follow b:1", "release"]);
     assert!(!bench.failover.is_active() && bench.failover.pending().is_none());
     let last = bench.failover.last().unwrap();
     assert_eq!((&last.outcome, last.given_up), (&Outcome::TakenOver, 0));
@@ -176,14 +173,37 @@ fn by_force_it_goes_on_when_time_is_over() {
     bench.prepare(1, 1);
     bench.gone(9);
     assert!(bench.failover.is_active(), "the target may come back");
+    assert_eq!(bench.words(), ["close 1", "connect 2 b:1"]);
+    bench.connect(2);
+    assert!(bench.words().is_empty(), "once is enough");
     bench.said = bench.failover.replica_is(replica(10, "b", 41), &bench.now);
     bench.pass(500);
     assert!(bench.words().is_empty(), "not drained");
     assert_eq!(bench.failover.next_deadline(), None, "and no busy loop");
     bench.drain(50);
-    assert_eq!(bench.words(), ["ask", "stop", "offer 1 50 force"]);
-    bench.answer(1, Answer::Taken(Seq::new(43)));
+    assert_eq!(bench.words(), ["ask", "stop", "offer 2 50 force"]);
+    bench.answer(2, Answer::Taken(Seq::new(43)));
     assert_eq!(bench.failover.last().unwrap().given_up, 7);
+}
+
+#[test]
+fn by_force_a_target_that_has_gone_is_offered_nothing_over_its_old_connection() {
+    let mut bench = Bench::begin(&named(Some(500), true), &[replica(9, "b", 40)]);
+    bench.prepare(1, 1);
+    bench.drain(50);
+    bench.gone(9);
+    assert_eq!(bench.words(), ["close 1", "connect 2 b:1"]);
+    bench.cut(2);
+    bench.pass(500);
+    let words = bench.words();
+    assert!(words.contains(&"stop".to_owned()), "{words:?}");
+    assert!(
+        !words.iter().any(|word| word.starts_with("offer")),
+        "{words:?}"
+    );
+    // Nothing has left, so nobody's word is needed.
+    bench.abort(crate::failover::Ticket(4)).unwrap();
+    assert_eq!(bench.aborted(), "aborted by command");
 }
 
 #[test]

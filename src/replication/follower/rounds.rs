@@ -2,6 +2,7 @@
 //! in, so that a simulation can run the rounds as well.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -10,13 +11,14 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::{Fetch, FollowerEvent, FollowerGauge, FollowerStart, Shown, ToFollower};
+use crate::client::Peer;
 use crate::clock::MonoMs;
 use crate::limits::RECEIVED_IN_FLIGHT_BYTES_MAX;
 use crate::reactor::{HelperPoll, HelperWaker, Readiness, Stream};
 use crate::replication::acks::AckSchedule;
 use crate::replication::frames::{Frame, FrameReader};
 use crate::replication::handshake::{Action, Link};
-use crate::replication::history::Peer;
+use crate::replication::history::Peer as PeerKind;
 use crate::replication::runner::{RoundClock, Runner};
 use crate::replication::timed::{Halt, StopFlags};
 use crate::replication::wire::{LineReader, Request};
@@ -202,6 +204,7 @@ impl Rounds {
                     self.link
                         .bad_stream("a write to this node's disk has failed", now);
                 }
+                ToFollower::Reconnect => self.link.lost("closed by CLIENT KILL", now),
                 ToFollower::Settings(settings) => self.link.set_settings(settings, now),
                 ToFollower::Stop => return false,
             }
@@ -254,6 +257,7 @@ impl Rounds {
         let now = self.now();
         match result {
             Ok(stream) => {
+                (self.notify)(FollowerEvent::Connected(peer_of(&stream)));
                 self.connection = Some(Connection {
                     number,
                     stream,
@@ -270,13 +274,13 @@ impl Rounds {
         }
     }
 
-    fn stream(&mut self, primary: Peer, next: Seq) {
+    fn stream(&mut self, primary: PeerKind, next: Seq) {
         let now = self.now();
         let applied = Seq::new(next.get() - 1);
         self.gauge.applied.store(applied.get(), Ordering::Release);
         if let Some(connection) = &mut self.connection {
             connection.streaming = Some(Streaming {
-                frames: FrameReader::new(primary == Peer::Stillpoint),
+                frames: FrameReader::new(primary == PeerKind::Stillpoint),
                 acks: AckSchedule::new(primary, applied, now),
                 next,
             });
@@ -293,7 +297,7 @@ impl Rounds {
         if let Some(shown) = self.shown {
             (self.notify)(FollowerEvent::State(shown));
         }
-        match (self.fetch)(&self.gauge.stops) {
+        match (self.fetch)(self.link.settings(), &self.gauge.stops) {
             // The loop answers when it has put the files in place.
             Ok(()) => (self.notify)(FollowerEvent::CopyFetched),
             Err(text) => {
@@ -472,5 +476,24 @@ impl Rounds {
                 }
             }
         }
+    }
+}
+
+/// Both ends of the connection, for CLIENT LIST.
+fn peer_of(stream: &Stream) -> Peer {
+    let text = |addr: io::Result<std::net::SocketAddr>| {
+        addr.map_or_else(|_| String::new(), |addr| addr.to_string())
+    };
+    match stream {
+        Stream::Tcp(stream) => Peer {
+            addr: text(stream.peer_addr()),
+            laddr: text(stream.local_addr()),
+            fd: stream.as_raw_fd(),
+        },
+        _ => Peer {
+            addr: String::new(),
+            laddr: String::new(),
+            fd: -1,
+        },
     }
 }

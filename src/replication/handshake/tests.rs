@@ -14,6 +14,7 @@ fn settings() -> LinkSettings {
         port: 6666,
         ip: None,
         run_id: run_id('a'),
+        connect_ms: 3100,
         timeout_ms: 60_000,
     }
 }

@@ -13,7 +13,9 @@ use super::{OfferLinkEvent, OfferLinkStart};
 use crate::failover::machine::CONNECT_MS;
 use crate::reactor::{HelperPoll, HelperWaker, Readiness, Stream};
 use crate::replication::runner::Runner;
-use crate::replication::takeover::wire::{ANSWER_BYTES_MAX, Address, Answer};
+use crate::replication::takeover::wire::{
+    ANSWER_BYTES_MAX, Address, Answer, Request as TakeoverRequest,
+};
 use crate::replication::timed::{Halt, StopFlags};
 use crate::replication::wire::{LineReader, Request};
 
@@ -24,6 +26,8 @@ const SOCKET: u64 = 0;
 enum Awaited {
     Nothing,
     Auth,
+    /// Whether there is somebody who understands takeovers.
+    Question,
     Request,
 }
 
@@ -119,7 +123,7 @@ impl Rounds {
             }
         }
         if self.start.password.is_empty() {
-            (self.notify)(OfferLinkEvent::Connected);
+            self.ask();
         } else {
             let user = self.start.user.as_deref();
             let password = &self.start.password;
@@ -127,6 +131,11 @@ impl Rounds {
             self.awaited = Awaited::Auth;
         }
         true
+    }
+
+    fn ask(&mut self) {
+        self.out = TakeoverRequest::State(self.start.token).encode();
+        self.awaited = Awaited::Question;
     }
 
     /// Reads what has come and sends what is asked. False at the end.
@@ -172,11 +181,15 @@ impl Rounds {
 
     fn answered(&mut self, line: &[u8]) -> Result<(), String> {
         match std::mem::replace(&mut self.awaited, Awaited::Nothing) {
-            Awaited::Auth if line == b"+OK" => (self.notify)(OfferLinkEvent::Connected),
+            Awaited::Auth if line == b"+OK" => self.ask(),
             Awaited::Auth => {
                 let words = String::from_utf8_lossy(line);
                 return Err(format!("AUTH was answered: {words}"));
             }
+            Awaited::Question => match Answer::parse(line) {
+                Answer::TryAgain(why) | Answer::Refused(why) => return Err(why),
+                _ => (self.notify)(OfferLinkEvent::Connected),
+            },
             Awaited::Request => (self.notify)(OfferLinkEvent::Answered(Answer::parse(line))),
             Awaited::Nothing => return Err("it says something that nobody asked for".to_owned()),
         }

@@ -168,12 +168,12 @@ fn force_takes_what_is_there() {
 }
 
 #[test]
-fn a_primary_without_a_run_id_is_known_by_its_history() {
+fn an_offer_of_a_primary_that_this_node_has_not_heard_of_is_refused() {
     let mut following = following(50);
     following.run_id = None;
     let mut target = Takeover::default();
     let actions = target.offer(OLD, offer(1, 50, false), &Standing::Replica(following));
-    assert_eq!(stores(&actions), [(1, true)]);
+    assert_eq!(stores(&actions), [(1, false)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! ```text
 //! REPLCONF TAKEOVER OFFER <token> <replication-id> <seq> <host> <port> [FORCE]
 //! REPLCONF TAKEOVER CANCEL <token>      cancels a token that was not taken; from then on it is never honored
-//! REPLCONF TAKEOVER STATE <token>       asks and changes nothing
+//! REPLCONF TAKEOVER STATE <token>       asks and changes nothing; the first question on each connection, to see who is there
 //! ```
 //!
 //! `<host> <port>` is where the old primary is reached by its replicas, `<seq>` the last update of its history. The answer is one line:

@@ -22,7 +22,9 @@ pub(super) fn clients(facts: &Facts<'_>, fields: &mut Fields<'_>) {
         .iter()
         .map(|&reason| node.waiting.count(reason))
         .sum();
-    fields.add("connected_clients", node.clients.len());
+    // As in Redis, the link to the primary counts and those of replicas do not.
+    let primary = usize::from(node.replication.primary_link().is_some());
+    fields.add("connected_clients", node.clients.len() + primary);
     fields.add("cluster_connections", 0);
     fields.add("maxclients", node.config.maxclients);
     fields.add("client_recent_max_input_buffer", input_bytes);

@@ -1,4 +1,4 @@
-//! What stands behind the handle's types: RocksDB. In unit tests it may be a simulated database instead ([`super::simulated`]), so
+//! What stands behind the handle's types: RocksDB. In unit tests it may be a simulated database instead (`simulated`), so
 //! every type has a second form there; in the program each is RocksDB's own, and these functions are the identity.
 
 #[cfg(not(test))]

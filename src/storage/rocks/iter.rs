@@ -9,6 +9,7 @@ use super::super::error::StoreError;
 use super::super::seq::Seq;
 use super::backing::{self, Raw, State};
 use super::{Rocks, store_error};
+use crate::limits::DELETED_KEYS_ON_LOOP_MAX;
 
 /// A key and its value, lent.
 pub type Entry<'a> = (&'a [u8], &'a [u8]);
@@ -40,7 +41,8 @@ pub struct IterOptions<'a> {
     pub snapshot: Option<&'a Snapshot>,
     /// Whether blocks read from disk enter the block cache. False for long scans, so that they do not empty it.
     pub fill_cache: bool,
-    /// Read memory only: the iterator fails with [`StoreError::NotCached`] where it would need the disk.
+    /// Read memory only, and step over at most [`DELETED_KEYS_ON_LOOP_MAX`] deleted keys at a time: the iterator fails with
+    /// [`StoreError::NotCached`] where it would need the disk, or longer.
     pub cached_only: bool,
 }
 
@@ -102,6 +104,7 @@ impl<'a> RocksIter<'a> {
         read.fill_cache(how.fill_cache);
         if how.cached_only {
             read.set_read_tier(ReadTier::BlockCache);
+            read.set_max_skippable_internal_keys(DELETED_KEYS_ON_LOOP_MAX);
         }
         if let Some(snapshot) = how.snapshot {
             read.set_snapshot(backing::engine_state(&snapshot.inner));

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::clock::UnixMs;
+use crate::limits::DELETED_KEYS_ON_LOOP_MAX;
 
 /// A record of changes, as bytes of a RocksDB write batch.
 #[derive(Clone, Default)]
@@ -15,9 +16,17 @@ pub(super) struct TestRecord {
 }
 
 impl TestRecord {
-    pub(super) fn put(mut self, cf: Cf, key: &[u8], value: &[u8]) -> TestRecord {
-        self.body.extend_from_slice(&[5, cf.id() as u8]);
-        for bytes in [key, value] {
+    pub(super) fn put(self, cf: Cf, key: &[u8], value: &[u8]) -> TestRecord {
+        self.change(5, cf, &[key, value])
+    }
+
+    pub(super) fn delete(self, cf: Cf, key: &[u8]) -> TestRecord {
+        self.change(4, cf, &[key])
+    }
+
+    fn change(mut self, tag: u8, cf: Cf, parts: &[&[u8]]) -> TestRecord {
+        self.body.extend_from_slice(&[tag, cf.id() as u8]);
+        for bytes in parts {
             let mut len = bytes.len();
             while len >= 0x80 {
                 self.body.push(len as u8 | 0x80);
@@ -135,6 +144,44 @@ fn what_is_only_on_disk_is_not_cached() {
             .is_some()
     );
     assert!(rocks.block_cache_usage() > 0);
+}
+
+#[test]
+fn an_iterator_of_the_loop_does_not_step_over_many_deleted_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let rocks = open_at(dir.path());
+    let name = |number: u64| format!("key{number:08}").into_bytes();
+    let count = DELETED_KEYS_ON_LOOP_MAX + 2;
+    for number in 0..=count {
+        put(&rocks, Cf::Default, &name(number), b"");
+    }
+    let on_loop = |direction| {
+        let how = IterOptions {
+            direction,
+            cached_only: true,
+            ..IterOptions::default()
+        };
+        let mut iter = rocks.iter_with(Cf::Default, KeyRange::default(), how);
+        let first = iter.next();
+        first.map(|entry| entry.map(|(key, _)| key.to_vec()))
+    };
+    let delete = |numbers: std::ops::Range<u64>| {
+        let mut record = TestRecord::default();
+        for number in numbers {
+            record = record.delete(Cf::Default, &name(number));
+        }
+        rocks.write(&record.bytes(), WriteMode::default()).unwrap();
+    };
+    delete(0..DELETED_KEYS_ON_LOOP_MAX / 2);
+    let expected = name(DELETED_KEYS_ON_LOOP_MAX / 2);
+    assert_eq!(on_loop(Direction::Forward), Ok(Some(expected)));
+    delete(DELETED_KEYS_ON_LOOP_MAX / 2..count);
+    assert_eq!(on_loop(Direction::Forward), Err(StoreError::NotCached));
+    assert_eq!(on_loop(Direction::Backward), Ok(Some(name(count))));
+    let range = KeyRange::default();
+    let mut iter = rocks.iter(Cf::Default, range, Direction::Forward, None, true);
+    let first = iter.next().unwrap().map(|(key, _)| key.to_vec());
+    assert_eq!(first, Some(name(count)), "a worker's goes on");
 }
 
 #[test]

@@ -38,6 +38,11 @@ impl World {
         let until = (node.log.len() + count).min(log.len());
         node.log = log[..until].to_vec();
         node.followed = Some(id);
+        // The link is up: the offer is history.
+        if !node.failover.is_active() && node.memory.pending.take().is_some() {
+            node.memory.is_primary = false;
+            node.writes.push_back((Owner::Nobody, node.memory.clone()));
+        }
         let facts = self.replica_facts(replica);
         let now = self.now();
         let failover = &mut self.nodes[1 - replica].failover;
@@ -191,6 +196,7 @@ impl World {
                 };
                 self.run(index, actions);
             }
+            Owner::Nobody => {}
             Owner::Takeover(attempt) => {
                 let actions = match is_well {
                     true => node.takeover.stored(attempt),

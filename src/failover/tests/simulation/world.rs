@@ -30,6 +30,7 @@ pub(super) struct Disk {
 pub(super) enum Owner {
     Failover(u64),
     Takeover(u64),
+    Nobody,
 }
 
 pub(super) struct Node {
@@ -181,7 +182,6 @@ impl World {
                     (node.memory.is_primary, node.memory.pending) = match durable {
                         Durable::Pending(pending) => (true, Some(pending)),
                         Durable::Primary => (true, None),
-                        Durable::ReplicaOf(_) => (false, None),
                     };
                     node.writes
                         .push_back((Owner::Failover(attempt), node.memory.clone()));
@@ -249,8 +249,10 @@ impl World {
                 } => {
                     node.memory.fates = fates;
                     if promote {
+                        // An offer of its own, from before it followed, is settled.
                         node.memory.is_primary = true;
-                    } else if node.role == Role::Replica {
+                        node.memory.pending = None;
+                    } else if node.role == Role::Replica && node.memory.pending.is_none() {
                         node.memory.is_primary = false;
                     }
                     node.writes

@@ -1,14 +1,15 @@
 //! Server commands against the built binary, most of them reply by reply beside redis-server: INFO, CONFIG SET's effects, LATENCY, SLOWLOG, MEMORY,
 //! SHUTDOWN, and what the service manager is told.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod life;
+mod listening;
 
-use std::net::TcpListener;
-use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 use common::server::info_field;
-use common::{Conn, DEADLINE, Server, Setup, Value, holds_within, wait_until};
+use common::{Conn, Server, Setup, Value, holds_within, wait_until};
 
 /// The field names of one INFO section, in order.
 fn field_names(info: &str) -> Vec<String> {
@@ -228,103 +229,6 @@ fn who_has_not_said_the_password_hears_what_redis_says() {
 }
 
 #[test]
-fn a_changed_port_is_listened_on_at_once() {
-    let server = Server::start();
-    let mut conn = server.connect();
-    let other = free_port();
-    conn.ok(&format!("CONFIG SET port {other}"));
-    wait_until("a connection to the new port", || {
-        Conn::try_connect(other).is_ok_and(|mut conn| conn.call("PING") == Value::simple("PONG"))
-    });
-    assert!(Conn::try_connect(server.port()).is_err(), "still open");
-    assert_eq!(info_field(&mut conn, "tcp_port"), other.to_string());
-    // Those who came by the old one stay.
-    conn.ok("SET a 1");
-    conn.ok(&format!("CONFIG SET port {}", server.port()));
-    wait_until("a connection to the old port", || {
-        Conn::try_connect(server.port()).is_ok()
-    });
-}
-
-#[test]
-fn a_port_that_is_taken_is_refused_and_nothing_changes() {
-    let server = Server::start();
-    server.expect_log("CONFIG SET port");
-    server.expect_log("CONFIG SET bind");
-    let mut conn = server.connect();
-    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    let port = taken.local_addr().expect("its address").port();
-    assert_eq!(
-        conn.call(&format!("CONFIG SET timeout 77 port {port}")),
-        Value::error(
-            "ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs."
-        )
-    );
-    let line = format!("CONFIG SET maxclients 77 bind 192.0.2.1 port {port}");
-    assert_eq!(
-        conn.call(&line),
-        Value::error(
-            "ERR CONFIG SET failed (possibly related to argument 'bind') - Failed to bind to specified addresses."
-        )
-    );
-    let old = server.port().to_string();
-    for (name, value) in [("timeout", "0"), ("port", &old), ("bind", "127.0.0.1")] {
-        assert_eq!(
-            conn.call(&format!("CONFIG GET {name}")),
-            Value::bulks(&[name, value])
-        );
-    }
-    assert_eq!(info_field(&mut conn, "maxclients"), "10000");
-    assert_eq!(server.connect().call("PING"), Value::simple("PONG"));
-}
-
-#[test]
-fn another_address_is_listened_on_at_once() {
-    let server = Server::start();
-    let mut conn = server.connect();
-    let is_open = |ip: &str| std::net::TcpStream::connect((ip, server.port())).is_ok();
-    assert!(!is_open("127.0.0.2"));
-    assert_eq!(
-        conn.cmd(&["CONFIG", "SET", "bind", "127.0.0.1 127.0.0.2 -192.0.2.1"]),
-        Value::ok()
-    );
-    server.expect_log("not listening on 192.0.2.1");
-    assert!(is_open("127.0.0.2") && is_open("127.0.0.1"));
-    conn.ok("CONFIG SET bind *");
-    assert!(is_open("127.0.0.3"));
-    conn.ok("CONFIG SET bind 127.0.0.1");
-    wait_until("the other addresses are closed", || {
-        !is_open("127.0.0.2") && !is_open("127.0.0.3")
-    });
-}
-
-#[test]
-fn limits_on_clients_hold_at_once() {
-    let server = Server::start();
-    let mut conn = server.connect();
-    assert!(
-        conn.call("CONFIG SET maxclients 4000000000")
-            .text()
-            .starts_with(
-                "ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to handle the specified number of clients, try with "
-            )
-    );
-    let _second = server.connect().call("PING");
-    conn.ok("CONFIG SET maxclients 1");
-    let mut refused = server.connect();
-    let text = String::from_utf8_lossy(&refused.read_to_close()).into_owned();
-    assert_eq!(text, "-ERR max number of clients reached\r\n");
-    conn.ok("CONFIG SET maxclients 100 requirepass hush");
-    let mut later = server.connect();
-    assert!(later.call("PING").text().starts_with("NOAUTH"));
-    later.ok("AUTH hush");
-    conn.ok("CONFIG SET timeout 1");
-    wait_until("the idle client is closed", || {
-        conn.call("CLIENT LIST").text().lines().count() == 1
-    });
-}
-
-#[test]
 fn info_answers_while_everything_is_paused() {
     let server = Server::start();
     let mut conn = server.connect();
@@ -538,56 +442,6 @@ fn monitors_see_what_redis_shows() {
         }
     };
     assert_eq!(seen(&Server::start()), seen(&oracle.start()));
-}
-
-#[test]
-fn a_shutdown_ends_the_process_and_keeps_the_data() {
-    for line in ["SHUTDOWN", "SHUTDOWN NOSAVE", "SHUTDOWN SAVE NOW FORCE"] {
-        let mut server = Server::start();
-        let mut conn = server.connect();
-        conn.ok("SET a 1");
-        let mut parked = server.connect();
-        parked.send_line("BLPOP nothing 0");
-        wait_until("a parked client", || {
-            info_field(&mut conn, "blocked_clients") == "1"
-        });
-        // What stands behind it in the pipeline never runs.
-        conn.send_raw(format!("{line}\r\nSET a 2\r\nPING\r\n").as_bytes());
-        assert_eq!(conn.read_to_close(), b"");
-        assert_eq!(server.wait_for_exit().code(), Some(0), "{line}");
-        assert_eq!(parked.read_to_close(), b"");
-        server.restart();
-        assert_eq!(server.connect().call("GET a"), Value::bulk("1"));
-    }
-}
-
-#[test]
-fn the_service_manager_is_told() {
-    let dir = tempfile::tempdir().expect("a temporary directory");
-    let path = dir.path().join("notify");
-    let manager = UnixDatagram::bind(&path).expect("a socket");
-    manager
-        .set_read_timeout(Some(DEADLINE))
-        .expect("a timeout above zero");
-    let receive = || {
-        let mut buffer = [0; 256];
-        let length = manager.recv(&mut buffer).expect("a message");
-        String::from_utf8_lossy(&buffer[..length]).into_owned()
-    };
-    let path = path.display().to_string();
-    let mut server = Setup::new()
-        .arg("--supervised", "systemd")
-        .env("NOTIFY_SOCKET", &path)
-        .start();
-    assert!(receive().ends_with("READY=1\n"));
-    assert_eq!(server.info("process_supervised"), "systemd");
-    assert_eq!(server.stop().code(), Some(0));
-    assert_eq!(receive(), "STOPPING=1\n");
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 #[test]
