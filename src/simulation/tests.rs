@@ -204,3 +204,8 @@ fn seed_6_notices_a_switch_without_the_drain() {
 fn seed_0_notices_a_role_that_is_not_durable() {
     assert_noticed(Part::DurableRole, 0, &["accept writes at the same time"]);
 }
+
+#[test]
+fn seed_213_notices_a_cancelled_offer_that_is_honoured() {
+    assert_noticed(Part::TokenCheck, 213, &["accept writes at the same time"]);
+}
