@@ -253,6 +253,10 @@ impl Feeding {
         if link.left_bytes == link.out.len() {
             link.out.clear();
             link.left_bytes = 0;
+        } else if link.left_bytes >= LINK_OUTPUT_BYTES_MAX {
+            // A link that is never drained whole must not keep all that it ever sent.
+            link.out.drain(..link.left_bytes);
+            link.left_bytes = 0;
         }
         link.show();
     }
@@ -459,6 +463,21 @@ mod tests {
         assert_eq!(feeding.fill(ID), Fill::Filled);
         feeding.tick(MonoMs(100), 1000, None);
         assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(9) });
+    }
+
+    #[test]
+    fn a_link_that_is_never_drained_keeps_bounded_memory() {
+        let (mut feeding, _) = attached(0, 1, true);
+        let mut sent = 0;
+        for first in 1..=100_000 {
+            feeding.committed(record(first, 1));
+            feeding.fill(ID);
+            let bytes = feeding.sendable(ID).len() - 1;
+            feeding.sent(ID, bytes, MonoMs(0));
+            sent += bytes;
+        }
+        assert!(sent > 2 * LINK_OUTPUT_BYTES_MAX);
+        assert!(feeding.links[&ID].out.len() <= 2 * LINK_OUTPUT_BYTES_MAX);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::start::{EXIT_START, EXIT_STORAGE, EXIT_SYNC_FAILED, StartError, failure};
 use super::state_copies::StateFile;
-use super::state_file::{DurableRole, DurableState};
+use super::state_file::{DurableRole, DurableState, StateError};
 use super::{LoopEvent, Server};
 use crate::clock::MonoMs;
 use crate::config::{Config, PrimaryAddress, WalSync};
@@ -61,7 +61,9 @@ impl Writer {
                 };
                 match next {
                     Ok(newest) => {
-                        write_newest(newest, &received, &mut file, &sender);
+                        let (version, written) =
+                            write_newest(newest, &received, &mut file, &sender);
+                        sync_written(version, written, &mut file, &sender);
                     }
                     Err(RecvTimeoutError::Timeout) => mirror(&mut file),
                     Err(RecvTimeoutError::Disconnected) => return file,
@@ -91,13 +93,13 @@ fn mirror(file: &mut StateFile) {
     }
 }
 
-/// Writes a version of the state, or the newest of those that have come since; gives its number.
+/// Writes a version of the state, or the newest of those that have come since; gives its number and how that went.
 fn write_newest(
     mut newest: (u64, DurableState),
     received: &Receiver<(u64, DurableState)>,
     file: &mut StateFile,
     sender: &LoopSender<LoopEvent>,
-) -> u64 {
+) -> (u64, Result<(), StateError>) {
     while let Ok(newer) = received.try_recv() {
         newest = newer;
     }
@@ -108,10 +110,19 @@ fn write_newest(
     if written.is_ok() {
         sender.send(LoopEvent::Written(version));
     }
+    (version, written)
+}
+
+/// Syncs what was written.
+fn sync_written(
+    version: u64,
+    written: Result<(), StateError>,
+    file: &mut StateFile,
+    sender: &LoopSender<LoopEvent>,
+) {
     let stored = written.and_then(|()| file.sync());
     let result = stored.map_err(|error| error.to_string());
     sender.send(LoopEvent::Stored(version, result));
-    version
 }
 
 /// The state as it is written where the role is not: a test has taken that out.
@@ -136,17 +147,26 @@ pub(super) struct SteppedWriter {
     sender: LoopSender<LoopEvent>,
     /// The newest version that it has taken.
     taken: std::cell::Cell<u64>,
+    /// What it has written and will sync with its next step.
+    written: std::cell::Cell<Option<(u64, Result<(), StateError>)>>,
 }
 
 #[cfg(test)]
 impl SteppedWriter {
-    /// Whether this version, or an older one, waits.
+    /// Whether this version, or an older one, waits to be written or synced.
     pub(super) fn is_behind(&self, version: u64) -> bool {
-        self.taken.get() < version
+        let written = self.written.take();
+        let is_unsynced = written.is_some();
+        self.written.set(written);
+        is_unsynced || self.taken.get() < version
     }
 
-    /// Writes the newest version that waits; gives whether one did.
+    /// Syncs the version that was written, or writes the newest one that waits; gives whether there was anything.
     pub(super) fn step(&self) -> bool {
+        if let Some((version, written)) = self.written.take() {
+            sync_written(version, written, &mut self.file.borrow_mut(), &self.sender);
+            return true;
+        }
         let waiting = self.received.try_recv();
         waiting.is_ok_and(|newest| {
             let written = write_newest(
@@ -155,7 +175,8 @@ impl SteppedWriter {
                 &mut self.file.borrow_mut(),
                 &self.sender,
             );
-            self.taken.set(written);
+            self.taken.set(written.0);
+            self.written.set(Some(written));
             true
         })
     }
@@ -189,6 +210,7 @@ impl Durable {
             file: file.into(),
             sender: sender.clone(),
             taken: std::cell::Cell::new(self.version),
+            written: Default::default(),
         })
     }
 

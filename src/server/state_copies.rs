@@ -87,7 +87,7 @@ impl StateFile {
         let bytes = state.encode(self.version);
         #[cfg(test)]
         if let Some(disk) = crate::storage::rocks::simulated::disk_at(&self.dir) {
-            disk.store_state_file(bytes);
+            disk.write_state_file(bytes);
             return Ok(());
         }
         let bytes = padded(bytes);
@@ -103,6 +103,10 @@ impl StateFile {
 
     /// The second half: nothing takes this state back.
     pub fn sync(&mut self) -> Result<(), StateError> {
+        #[cfg(test)]
+        if let Some(disk) = crate::storage::rocks::simulated::disk_at(&self.dir) {
+            disk.sync_state_file();
+        }
         let Some((file, bytes)) = self.unsynced.take() else {
             return Ok(());
         };

@@ -2,6 +2,8 @@
 //!
 //! A link has a near end (who connected) and a far end (who accepted). An end is a node's socket or the outside: a scenario's client.
 
+use std::collections::VecDeque;
+
 use crate::reactor::simulated::Wire;
 
 /// Names a link; never used again.
@@ -46,7 +48,7 @@ pub struct Lane {
     /// The end has arrived.
     pub is_over: bool,
     /// Held back while it is cut: what would arrive, in order; `None` is the end.
-    pub held: Vec<(Option<Vec<u8>>, u64)>,
+    pub held: VecDeque<(Option<Vec<u8>>, u64)>,
 }
 
 /// How long bytes take, in microseconds.

@@ -191,8 +191,8 @@ fn assert_noticed(part: Part, seed: u64, words: &[&str]) {
 }
 
 #[test]
-fn seed_4_notices_a_switch_without_the_gate() {
-    assert_noticed(Part::PauseCheck, 4, &["another record"]);
+fn seed_6_notices_a_switch_without_the_gate() {
+    assert_noticed(Part::PauseCheck, 6, &["a primary hands over at"]);
 }
 
 #[test]
@@ -206,6 +206,6 @@ fn seed_0_notices_a_role_that_is_not_durable() {
 }
 
 #[test]
-fn seed_213_notices_a_cancelled_offer_that_is_honoured() {
-    assert_noticed(Part::TokenCheck, 213, &["accept writes at the same time"]);
+fn seed_138_notices_a_cancelled_offer_that_is_honoured() {
+    assert_noticed(Part::TokenCheck, 138, &["accept writes at the same time"]);
 }

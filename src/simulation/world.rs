@@ -467,10 +467,17 @@ impl<'t> World<'t> {
         if it.is_over {
             return Occurrence::Nothing;
         }
-        if it.lane(way).is_cut {
-            it.lane(way).held.push((bytes, sent_us));
+        let lane = it.lane(way);
+        let lets_through = bytes.as_ref().is_some_and(Vec::is_empty);
+        if !lets_through {
+            lane.held.push_back((bytes, sent_us));
+        }
+        if lane.is_cut {
             return Occurrence::Nothing;
         }
+        let Some((bytes, sent_us)) = lane.held.pop_front() else {
+            return Occurrence::Nothing;
+        };
         it.lane(way).arrived_bytes += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         let total = it.lane(way).arrived_bytes;
         match (it.receiver(way), bytes) {

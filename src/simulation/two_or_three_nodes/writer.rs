@@ -12,6 +12,8 @@ const COUNTERS: u64 = 2;
 
 struct Waiting {
     asked: Asked,
+    /// Nothing stood before it. What stands behind another command in a pipeline waits for that one, and others may overtake it.
+    is_head: bool,
     sent_us: u64,
     replies: Vec<Value>,
     wanted: usize,
@@ -137,6 +139,7 @@ impl Writer {
                     operation,
                     delivered: None,
                 },
+                is_head: self.waiting.is_empty(),
                 sent_us: now_us,
                 replies: Vec::new(),
                 wanted: commands.len(),
@@ -149,8 +152,7 @@ impl Writer {
 
     /// So many of its bytes have reached the node, at `moment`.
     pub fn delivered(&mut self, bytes: u64, moment: Moment) {
-        // What stands behind another command in a pipeline waits for that one, and others may overtake it.
-        for waiting in self.waiting.iter_mut().take(1) {
+        for waiting in self.waiting.iter_mut().filter(|waiting| waiting.is_head) {
             if self.is_known && waiting.end <= bytes && waiting.asked.delivered.is_none() {
                 waiting.asked.delivered = Some(moment);
             }

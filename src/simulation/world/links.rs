@@ -157,8 +157,9 @@ impl World<'_> {
     fn set_lane_cut(&mut self, link: LinkId, way: Way, is_cut: bool) {
         self.links[link].lane(way).is_cut = is_cut;
         if !is_cut {
-            for (bytes, sent_us) in std::mem::take(&mut self.links[link].lane(way).held) {
-                self.put_arrival(link, way, bytes, sent_us, 0);
+            // What is held stays in front of what is still on its way: each of these empty arrivals lets one piece of it through.
+            for _ in 0..self.links[link].lane(way).held.len() {
+                self.put_arrival(link, way, Some(Vec::new()), self.now_us, 0);
             }
         }
     }

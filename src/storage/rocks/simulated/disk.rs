@@ -75,6 +75,8 @@ pub(super) struct DiskState {
     /// Full copies that were put in place.
     pub copies: usize,
     pub state_file: Option<Vec<u8>>,
+    /// What a power cut would leave of it.
+    pub synced_state_file: Option<Vec<u8>>,
     pub faults: Faults,
     pub free_bytes: u64,
     /// Whether a process has it open.
@@ -112,6 +114,7 @@ impl Mounted {
             is_replaced: false,
             copies: 0,
             state_file: None,
+            synced_state_file: None,
             faults: Faults::default(),
             free_bytes: 1 << 40,
             is_open: false,
@@ -259,6 +262,10 @@ impl Disk {
         {
             let left = state.synced.saturating_add(unsynced_records_left);
             state.log.truncate(left);
+            // One that is on its way stays where records on their way do.
+            if unsynced_records_left == 0 {
+                state.state_file = state.synced_state_file.clone();
+            }
         }
     }
 
@@ -271,8 +278,14 @@ impl Disk {
         self.state().state_file.clone()
     }
 
-    /// Replaces the state file, synced.
-    pub fn store_state_file(&self, bytes: Vec<u8>) {
+    /// Replaces the state file, and does not sync it.
+    pub fn write_state_file(&self, bytes: Vec<u8>) {
         self.state().state_file = Some(bytes);
+    }
+
+    /// Syncs the state file.
+    pub fn sync_state_file(&self) {
+        let mut state = self.state();
+        state.synced_state_file = state.state_file.clone();
     }
 }
