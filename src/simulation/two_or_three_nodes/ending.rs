@@ -11,6 +11,8 @@ use crate::replication::handshake::LinkState;
 /// Within this time after the last harm the nodes have settled who accepts writes, in virtual microseconds: a switch is given up after
 /// `failover-timeout`, and a silent link after `repl-timeout`, a minute each.
 const SETTLED_US_MAX: u64 = 200_000_000;
+/// How soon the operator asks again what was refused.
+const ASK_AGAIN_US: u64 = 100_000;
 /// The pause of a switch that was given up may be in force still: it has ended by then.
 const LEVEL_US_MAX: u64 = 200_000_000;
 
@@ -94,8 +96,13 @@ impl Scenario<'_> {
         for _ in 0..20 {
             self.call(node, words);
             self.wait("a call ends", SETTLED_US_MAX, |it| it.operator.is_idle());
-            if let Some(value) = self.operator.answer.take() {
-                return value;
+            match self.operator.answer.take() {
+                // A switch that began before is at its end.
+                Some(Value::Error(text)) if text.contains("not allowed while") => {
+                    self.within(ASK_AGAIN_US, |_| false);
+                }
+                Some(value) => return value,
+                None => {}
             }
         }
         panic!(
