@@ -128,6 +128,9 @@ const _: () = assert!(READ_BYTES_PER_TURN_MAX <= RECORD_BYTES_MAX);
 /// Bytes of records committed lately that are kept in memory for replicas.
 pub const REPLICATION_RING_BYTES_MAX: usize = 64 << 20;
 
+/// Messages that wait on one link for the records before them; further ones are dropped, as for a slow subscriber.
+pub const HELD_MESSAGES_MAX: usize = 4096;
+
 /// Bytes framed for one replica and not taken by its socket yet; the next record is framed below it.
 pub const LINK_OUTPUT_BYTES_MAX: usize = 256 << 10;
 

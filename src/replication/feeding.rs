@@ -5,7 +5,7 @@
 //! place and one buffer of bounded size. Who falls out of the ring is fed from the WAL, piece by piece, until the ring holds
 //! what comes next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -15,7 +15,7 @@ use super::frames::{AckReader, Frame, push_record_line};
 use super::progress::ReplicaId;
 use super::ring::{Committed, Cursor, Found, Ring};
 use crate::clock::MonoMs;
-use crate::limits::LINK_OUTPUT_BYTES_MAX;
+use crate::limits::{HELD_MESSAGES_MAX, LINK_OUTPUT_BYTES_MAX};
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::seq::Seq;
 
@@ -97,6 +97,8 @@ struct Link {
     /// Framed bytes, of which the first `left_bytes` have left.
     out: Vec<u8>,
     left_bytes: usize,
+    /// Messages, each with the update that must be framed before it.
+    held_messages: VecDeque<(Seq, Frame)>,
     arrived: BytesMut,
     reader: AckReader,
     last_sent: MonoMs,
@@ -165,6 +167,7 @@ impl Feeding {
             gauge,
             out: Vec::new(),
             left_bytes: 0,
+            held_messages: VecDeque::new(),
             arrived: BytesMut::new(),
             reader: AckReader::default(),
             last_sent: now,
@@ -298,14 +301,21 @@ impl Feeding {
     }
 
     /// A message that travels beside the batches, to those who know what it is.
+    ///
+    /// It stands behind every record that is committed by now: what a transaction wrote is there when its message comes.
     pub fn message(&mut self, channel: &Bytes, payload: &Bytes) {
+        let behind = self.last();
         for link in self.links.values_mut().filter(|link| link.has_extras) {
             // Late messages are worth nothing: a replica that does not keep up misses them, as a slow subscriber does.
-            if link.pending_bytes() < LINK_OUTPUT_BYTES_MAX {
-                link.push(&Frame::Message {
+            let is_late = link.pending_bytes() >= LINK_OUTPUT_BYTES_MAX
+                || link.held_messages.len() >= HELD_MESSAGES_MAX;
+            if !is_late {
+                let frame = Frame::Message {
                     channel: channel.clone(),
                     payload: payload.clone(),
-                });
+                };
+                link.held_messages.push_back((behind, frame));
+                link.push_due_messages();
             }
         }
     }
@@ -372,10 +382,21 @@ impl Link {
         self.out.extend_from_slice(&record.bytes);
         self.out.extend_from_slice(b"\r\n");
         self.next = record.end();
+        self.push_due_messages();
     }
 
     fn push(&mut self, frame: &Frame) {
         frame.encode(&mut self.out);
+    }
+
+    /// Messages whose records have been framed follow them.
+    fn push_due_messages(&mut self) {
+        while let Some((behind, frame)) = self.held_messages.front()
+            && *behind < self.next
+        {
+            frame.encode(&mut self.out);
+            self.held_messages.pop_front();
+        }
     }
 
     /// Lets the loop see where the link stands.
@@ -463,6 +484,31 @@ mod tests {
         assert_eq!(feeding.fill(ID), Fill::Filled);
         feeding.tick(MonoMs(100), 1000, None);
         assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(9) });
+    }
+
+    #[test]
+    fn a_message_stands_behind_what_was_committed_before_it() {
+        let (mut feeding, _) = attached(10, 11, true);
+        let message = |feeding: &mut Feeding, text: &'static str| {
+            feeding.message(
+                &Bytes::from_static(b"news"),
+                &Bytes::from_static(text.as_bytes()),
+            );
+        };
+        message(&mut feeding, "at once");
+        let place = |feeding: &Feeding, text: &str| {
+            memchr::memmem::find(feeding.sendable(ID), text.as_bytes())
+        };
+        assert!(place(&feeding, "at once").is_some());
+        // Both in one round: nothing has been framed yet when the message comes.
+        feeding.committed(record(11, 2));
+        message(&mut feeding, "behind");
+        assert_eq!(place(&feeding, "behind"), None);
+        feeding.committed(record(13, 1));
+        feeding.fill(ID);
+        let behind = place(&feeding, "behind").unwrap();
+        assert!(place(&feeding, "$13\r\n\x0b").unwrap() < behind);
+        assert!(place(&feeding, "$13\r\n\x0d").unwrap() > behind);
     }
 
     #[test]

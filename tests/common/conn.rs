@@ -143,9 +143,10 @@ impl Conn {
         let end = Instant::now() + limit;
         // A long reply is not looked at again for every piece that arrives, or reading it would take quadratic time.
         let mut len_to_read_at = 1;
+        let mut ended = None;
         loop {
             let pending = &self.received[self.consumed..];
-            if pending.len() >= len_to_read_at {
+            if pending.len() >= len_to_read_at || ended.is_some() {
                 match Value::read(pending) {
                     Ok(Some((value, used))) => {
                         self.consumed += used;
@@ -155,7 +156,12 @@ impl Conn {
                         }
                         return Ok(value);
                     }
-                    Ok(None) => len_to_read_at = 2 * pending.len(),
+                    Ok(None) => {
+                        if let Some(error) = ended {
+                            return Err(error);
+                        }
+                        len_to_read_at = 2 * pending.len();
+                    }
                     Err(error) => {
                         let start = &pending[..pending.len().min(200)];
                         return Err(NoReply::Malformed(format!(
@@ -168,7 +174,9 @@ impl Conn {
             let soon = end.min(Instant::now() + PIECE_LIMIT);
             match self.receive(soon) {
                 Err(NoReply::TimedOut) if soon < end => len_to_read_at = 1,
-                result => result?,
+                // What came before the end may be the whole reply.
+                Err(error) => ended = Some(error),
+                Ok(()) => {}
             }
         }
     }
