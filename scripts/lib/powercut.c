@@ -173,6 +173,13 @@ int close(int fd) {
     return real(fd);
 }
 
+/* The state file is two copies that are overwritten in turn. What was not synced of them is left there, as a power cut may. */
+static int is_written_in_place(const char *path) {
+    static const char name[] = "/stillpoint.state";
+    size_t length = strlen(path);
+    return length >= sizeof name - 1 && strcmp(path + length - (sizeof name - 1), name) == 0;
+}
+
 /* Reports a write that changes bytes which may already be durable; `offset` is -1 for the current position. */
 static void check_write(int fd, off_t offset) {
     char path[PATH_BYTES];
@@ -181,7 +188,7 @@ static void check_write(int fd, off_t offset) {
     if (offset < 0 && !(fcntl(fd, F_GETFL) & O_APPEND)) offset = lseek(fd, 0, SEEK_CUR);
     if (offset >= 0 && offset < floor_of[fd]) {
         floor_of[fd] = 0;
-        if (path_of_fd(fd, path)) record_line("X overwrite %s\n", path);
+        if (path_of_fd(fd, path) && !is_written_in_place(path)) record_line("X overwrite %s\n", path);
     }
     errno = saved;
 }
