@@ -38,6 +38,9 @@ pub const RELEASES_PER_TURN_MAX: usize = 128;
 /// served in between.
 pub const FREED_SENDS_PER_TURN_MAX: usize = 64;
 
+/// Bytes of a host name. DNS allows 253, and the state file has room for a few of this length.
+pub const HOST_BYTES_MAX: usize = 255;
+
 /// Messages from helper threads taken per turn.
 pub const MAILBOX_EVENTS_PER_TURN_MAX: usize = 1024;
 
@@ -127,9 +130,6 @@ const _: () = assert!(READ_BYTES_PER_TURN_MAX <= RECORD_BYTES_MAX);
 
 /// Bytes of records committed lately that are kept in memory for replicas.
 pub const REPLICATION_RING_BYTES_MAX: usize = 64 << 20;
-
-/// Messages that wait on one link for the records before them; further ones are dropped, as for a slow subscriber.
-pub const HELD_MESSAGES_MAX: usize = 4096;
 
 /// Bytes framed for one replica and not taken by its socket yet; the next record is framed below it.
 pub const LINK_OUTPUT_BYTES_MAX: usize = 256 << 10;

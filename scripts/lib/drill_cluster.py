@@ -37,7 +37,7 @@ class DrillFailed(Exception):
     """A switch did not happen, or the nodes did not find together again."""
 
 
-class Cluster:
+class Cluster(servers.Ended):
     """Three servers of one binary, one of them the primary."""
 
     def __init__(self, binary, extra=(), with_sentinel=False, hand_over=False, keep=False):
@@ -61,17 +61,6 @@ class Cluster:
         self._copies_of_the_dead = 0
         self._copies_at_start = 0
         self.steps_s = {}
-
-    def __enter__(self):
-        try:
-            self._start()
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.end()
 
     def end(self):
         """Ends everything that was started; the directory goes too, unless it shall be kept."""
@@ -112,7 +101,8 @@ class Cluster:
         """Full copies since the three nodes found together."""
         return self._copies_now() - self._copies_at_start
 
-    def _start(self):
+    def start(self):
+        """Starts the nodes, and has two follow the first."""
         for server in self._servers:
             server.start()
         for node in self.others(self.primary):

@@ -78,7 +78,22 @@ def exit_on_signals():
         signal.signal(number, lambda received, _frame: sys.exit(128 + received))
 
 
-class Server:
+class Ended:
+    """`with` starts it, and ends it on every way out; `start` and `end` are its own."""
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.end()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+
+class Server(Ended):
     """One server process; `with Server(...) as server:` starts it and ends it.
 
     `wal_sync` is `always`, `everysec` or `no`. `data_dir` must exist; without one a temporary directory is made
@@ -104,17 +119,6 @@ class Server:
             log_path = os.path.join(self._own_dir, "log")
         self.data_dir = data_dir
         self.log_path = log_path
-
-    def __enter__(self):
-        try:
-            self.start()
-        except BaseException:
-            self.end()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.end()
 
     @property
     def pid(self):

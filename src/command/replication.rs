@@ -3,6 +3,7 @@
 use super::context::ControlCtx;
 use super::halt::{Halt, Run, Wait};
 use super::spec::{Flags, Spec};
+use crate::config::is_host;
 use crate::error::{NOT_AN_INTEGER, ReplyError, TIMEOUT_NEGATIVE};
 use crate::failover::request::REPLICAOF_REFUSED;
 use crate::failover::{Ticket, Word};
@@ -105,7 +106,7 @@ fn replicaof(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
     let port = parse_i64(args.at(2)).and_then(|port| u16::try_from(port).ok());
     let port = port.ok_or(PORT)?;
     let host = String::from_utf8_lossy(args.at(1)).into_owned();
-    if host.is_empty() || host.len() > 255 || host.bytes().any(|byte| byte <= b' ') {
+    if !is_host(host.as_bytes()) {
         return Err(ReplyError::fixed("ERR Invalid master host").into());
     }
     let followed = &ctx.node.replication.followed;

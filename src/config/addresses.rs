@@ -5,6 +5,7 @@
 use super::numbers::parse_c_integer;
 use super::setting::{Form, Origin};
 use super::words;
+use crate::limits::HOST_BYTES_MAX;
 
 /// At most this many addresses in `bind`, as in Redis.
 const BIND_ADDRESSES_MAX: usize = 16;
@@ -60,6 +61,11 @@ pub struct PrimaryAddress {
     pub port: u16,
 }
 
+/// Whether these bytes can be the name of a primary's host: one word, of a length that names have.
+pub fn is_host(name: &[u8]) -> bool {
+    (1..=HOST_BYTES_MAX).contains(&name.len()) && name.iter().all(|byte| *byte > b' ')
+}
+
 /// `replicaof host port`, or `no one`.
 pub struct ReplicaOf;
 
@@ -83,6 +89,9 @@ impl Form for ReplicaOf {
         let port = parse_c_integer(port)
             .and_then(|port| u16::try_from(port).ok())
             .ok_or("Invalid master port")?;
+        if !is_host(host) {
+            return Err("Invalid master host".to_string());
+        }
         let host =
             String::from_utf8(host.clone()).map_err(|_| "an address is not text".to_string())?;
         Ok(Some(PrimaryAddress { host, port }))
@@ -137,6 +146,10 @@ mod tests {
             port: 6379,
         };
         assert_eq!(primary, Some(address));
+        assert_eq!(
+            read(&format!("{} 1", "h".repeat(256))),
+            Err("Invalid master host".to_owned())
+        );
         assert_eq!(ReplicaOf.show(&primary), b"::1 6379");
         assert_eq!(ReplicaOf.lines(&primary), [b"\"::1\" 6379".to_vec()]);
         assert_eq!(read("NO One").unwrap(), None);

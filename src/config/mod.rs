@@ -35,7 +35,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use addresses::PrimaryAddress;
+pub use addresses::{PrimaryAddress, is_host};
 pub use choices::{BlockCache, Compression, LogLevel, Permission, Supervised, WalSync};
 pub use engine::{EngineConfig, FamilyOption, LEVELS};
 pub use file::{ConfigError, Sources, load};

@@ -15,7 +15,7 @@ use super::frames::{AckReader, Frame, push_record_line};
 use super::progress::ReplicaId;
 use super::ring::{Committed, Cursor, Found, Ring};
 use crate::clock::MonoMs;
-use crate::limits::{HELD_MESSAGES_MAX, LINK_OUTPUT_BYTES_MAX};
+use crate::limits::LINK_OUTPUT_BYTES_MAX;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::seq::Seq;
 
@@ -97,12 +97,45 @@ struct Link {
     /// Framed bytes, of which the first `left_bytes` have left.
     out: Vec<u8>,
     left_bytes: usize,
-    /// Messages, each with the update that must be framed before it.
-    held_messages: VecDeque<(Seq, Frame)>,
+    held_messages: HeldMessages,
     arrived: BytesMut,
     reader: AckReader,
     last_sent: MonoMs,
     last_heard: MonoMs,
+}
+
+/// Messages that wait for the records before them.
+#[derive(Default)]
+struct HeldMessages {
+    /// Each with the update that must be framed before it.
+    list: VecDeque<(Seq, Frame)>,
+    /// What they take in the stream, about.
+    bytes: usize,
+}
+
+/// What a message takes beside its channel and its payload: lengths, line ends, and its place here.
+const MESSAGE_OVERHEAD_BYTES: usize = 64;
+
+impl HeldMessages {
+    fn hold(&mut self, behind: Seq, channel: &Bytes, payload: &Bytes) {
+        self.bytes += channel.len() + payload.len() + MESSAGE_OVERHEAD_BYTES;
+        let (channel, payload) = (channel.clone(), payload.clone());
+        let frame = Frame::Message { channel, payload };
+        self.list.push_back((behind, frame));
+    }
+
+    /// The oldest one, if every update below `next` is all that it waits for.
+    fn take_before(&mut self, next: Seq) -> Option<Frame> {
+        let (behind, _) = self.list.front()?;
+        if *behind >= next {
+            return None;
+        }
+        let (_, frame) = self.list.pop_front()?;
+        if let Frame::Message { channel, payload } = &frame {
+            self.bytes -= channel.len() + payload.len() + MESSAGE_OVERHEAD_BYTES;
+        }
+        Some(frame)
+    }
 }
 
 /// What a link needs after it was filled.
@@ -167,7 +200,7 @@ impl Feeding {
             gauge,
             out: Vec::new(),
             left_bytes: 0,
-            held_messages: VecDeque::new(),
+            held_messages: HeldMessages::default(),
             arrived: BytesMut::new(),
             reader: AckReader::default(),
             last_sent: now,
@@ -307,14 +340,8 @@ impl Feeding {
         let behind = self.last();
         for link in self.links.values_mut().filter(|link| link.has_extras) {
             // Late messages are worth nothing: a replica that does not keep up misses them, as a slow subscriber does.
-            let is_late = link.pending_bytes() >= LINK_OUTPUT_BYTES_MAX
-                || link.held_messages.len() >= HELD_MESSAGES_MAX;
-            if !is_late {
-                let frame = Frame::Message {
-                    channel: channel.clone(),
-                    payload: payload.clone(),
-                };
-                link.held_messages.push_back((behind, frame));
+            if link.pending_bytes() + link.held_messages.bytes < LINK_OUTPUT_BYTES_MAX {
+                link.held_messages.hold(behind, channel, payload);
                 link.push_due_messages();
             }
         }
@@ -391,11 +418,8 @@ impl Link {
 
     /// Messages whose records have been framed follow them.
     fn push_due_messages(&mut self) {
-        while let Some((behind, frame)) = self.held_messages.front()
-            && *behind < self.next
-        {
-            frame.encode(&mut self.out);
-            self.held_messages.pop_front();
+        while let Some(frame) = self.held_messages.take_before(self.next) {
+            self.push(&frame);
         }
     }
 
@@ -509,6 +533,24 @@ mod tests {
         let behind = place(&feeding, "behind").unwrap();
         assert!(place(&feeding, "$13\r\n\x0b").unwrap() < behind);
         assert!(place(&feeding, "$13\r\n\x0d").unwrap() > behind);
+    }
+
+    #[test]
+    fn messages_that_wait_take_bounded_memory() {
+        let (mut feeding, _) = attached(10, 5, true);
+        assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(5) });
+        let payload = Bytes::from(vec![b'x'; 10_000]);
+        for _ in 0..1000 {
+            feeding.message(&Bytes::from_static(b"news"), &payload);
+        }
+        let held = &feeding.links[&ID].held_messages;
+        assert!(held.bytes < LINK_OUTPUT_BYTES_MAX + 20_000);
+        let count = held.list.len();
+        assert!(count > 10 && feeding.sendable(ID).is_empty());
+        feeding.piece(ID, &[record(5, 6)]);
+        let sent = feeding.sendable(ID);
+        assert_eq!(memchr::memmem::find_iter(sent, &payload[..]).count(), count);
+        assert_eq!(feeding.links[&ID].held_messages.bytes, 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use super::wire::{EXTRAS_VERSION, Extras, WRONG_ID, read_run_id};
 use crate::error::{NOT_AN_INTEGER, ReplyError};
+use crate::limits::HOST_BYTES_MAX;
 use crate::storage::replication_id::{REPLICATION_ID_BYTES, ReplicationId};
 use crate::storage::seq::Seq;
 use crate::text::int::parse_u64;
@@ -24,8 +25,6 @@ const BAD_ADDRESS: ReplyError = ReplyError::fixed("ERR invalid ip-address");
 /// To a Stillpoint that presents itself in other words.
 const BAD_EXTRAS: ReplyError = ReplyError::fixed("ERR invalid stillpoint option");
 
-/// Bytes of an announced address: a host name's limit.
-const ADDRESS_BYTES_MAX: usize = 255;
 /// Kvrocks takes ports up to here.
 const PORT_MAX: u64 = 65534;
 
@@ -80,7 +79,7 @@ impl ReplicaOptions {
 /// A host name or address: nothing that could end a field or a line of INFO.
 fn read_address(value: &[u8]) -> Option<String> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b".:-_%".contains(byte);
-    let is_good = (1..=ADDRESS_BYTES_MAX).contains(&value.len()) && value.iter().all(is_plain);
+    let is_good = (1..=HOST_BYTES_MAX).contains(&value.len()) && value.iter().all(is_plain);
     is_good.then(|| String::from_utf8_lossy(value).into_owned())
 }
 

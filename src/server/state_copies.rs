@@ -152,46 +152,35 @@ impl StateFile {
             let what = "it is too long".to_owned();
             return Err(StateError::Damaged { path, what });
         }
-        let mut copies: Vec<_> = bytes
-            .chunks(COPY_BYTES)
-            .map(|copy| DurableState::decode(without_padding(copy)))
-            .enumerate()
-            .collect();
-        if copies.is_empty() {
-            let what = "it is empty".to_owned();
-            return Err(StateError::Damaged { path, what });
+        let mut newest: Option<(u64, usize, DurableState)> = None;
+        let mut damage = None;
+        for (at, copy) in bytes.chunks(COPY_BYTES).enumerate() {
+            match DurableState::decode(without_padding(copy)) {
+                Ok((version, state)) => {
+                    if newest.as_ref().is_none_or(|(other, ..)| version > *other) {
+                        newest = Some((version, at, state));
+                    }
+                }
+                // An older release must not go on with the older copy.
+                Err(DecodeError::Newer(header)) => return Err(StateError::Newer { path, header }),
+                Err(DecodeError::Damaged(what)) => {
+                    damage.get_or_insert(what);
+                }
+            }
         }
-        // An older release must not go on with the older copy.
-        if let Some(at) = copies
-            .iter()
-            .position(|(_, copy)| matches!(copy, Err(DecodeError::Newer(_))))
-            && let (_, Err(DecodeError::Newer(header))) = copies.swap_remove(at)
-        {
-            return Err(StateError::Newer { path, header });
-        }
-        let versions = copies.iter().filter_map(|(at, copy)| {
-            let (version, _) = copy.as_ref().ok()?;
-            Some((*version, *at))
-        });
-        let Some((version, newest)) = versions.max() else {
-            let what = match copies.swap_remove(0) {
-                (_, Err(DecodeError::Damaged(what))) => what,
-                _ => "no copy of the state checks".to_owned(),
-            };
+        let Some((version, at, state)) = newest else {
+            let what = damage.unwrap_or_else(|| "it is empty".to_owned());
             return Err(StateError::Damaged { path, what });
         };
-        if copies.iter().any(|(_, copy)| copy.is_err()) {
+        if damage.is_some() {
             log::info!(
                 "one of the two copies in {} does not check, as after a crash in the middle of a write; the other is taken",
                 path.display()
             );
         }
-        self.newest = newest;
+        self.newest = at;
         self.version = version;
-        match copies.swap_remove(newest) {
-            (_, Ok((_, state))) => Ok(state),
-            _ => unreachable!("the copy was decoded above"),
-        }
+        Ok(state)
     }
 
     /// The file if it is there and whole, else a new one that holds `bytes`.

@@ -55,13 +55,7 @@ fn the_offer_is_lost_with_its_connection() {
     let load = Load::start(&pair.one, "w");
     pair.stop_at(Step::Offer);
     pair.before_two.cut();
-    wait_over(&pair.one);
-    assert_eq!(
-        pair.one.info("last_failover_result"),
-        "aborted: the offer was cancelled"
-    );
-    load.wait_for_writes(20);
-    pair.settled(&pair.one, &load.end());
+    pair.settled_after_a_cancelled_offer(load);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::common::proxy::{Proxy, Way};
 use crate::common::server::info_field;
 use crate::common::{Conn, Server, Setup, Value, wait_until};
 use crate::data::{assert_same, write_all_types};
-use crate::load::Ended;
+use crate::load::{Ended, Load};
 use crate::{refuses_writes, state, wait_over, wait_role, wait_waits_for};
 
 /// A step of the switch at which it stands still.
@@ -149,6 +149,17 @@ impl Pair {
     pub fn nobody_accepts_writes(&self) {
         self.holds_writes();
         refuses_writes(&self.two);
+    }
+
+    /// The offer came to nothing: the first node writes on, and all is well at the end.
+    pub fn settled_after_a_cancelled_offer(&self, load: Load) {
+        wait_over(&self.one);
+        assert_eq!(
+            self.one.info("last_failover_result"),
+            "aborted: the offer was cancelled"
+        );
+        load.wait_for_writes(20);
+        self.settled(&self.one, &load.end());
     }
 
     /// The end of everything: this one of the two is the primary, the other its replica, both hold the same, nothing was copied,

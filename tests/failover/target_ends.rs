@@ -34,13 +34,7 @@ fn killed_before_the_offer_came_and_restarted() {
     pair.two.restart();
     // The offer that was on its way is lost with its connection; the question that follows is answered.
     pair.before_two.let_pass();
-    wait_over(&pair.one);
-    assert_eq!(
-        pair.one.info("last_failover_result"),
-        "aborted: the offer was cancelled"
-    );
-    load.wait_for_writes(20);
-    pair.settled(&pair.one, &load.end());
+    pair.settled_after_a_cancelled_offer(load);
 }
 
 #[test]

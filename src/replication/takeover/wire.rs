@@ -24,12 +24,11 @@
 use std::fmt;
 
 use crate::error::{ReplyError, SYNTAX};
+use crate::limits::HOST_BYTES_MAX;
 use crate::resp::Args;
 use crate::storage::seq::Seq;
 use crate::text::int::parse_u64;
 
-/// Bytes of a host name in an offer. DNS allows 253.
-pub const HOST_BYTES_MAX: usize = 255;
 /// Bytes of a replication id in an offer: Kvrocks's and ours have 16, Redis's 40.
 pub const REPLICATION_ID_BYTES_MAX: usize = 40;
 /// Bytes of a reason in an answer; the rest is cut off.
