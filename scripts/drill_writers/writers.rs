@@ -20,7 +20,8 @@ use crate::{Load, WriterFailed};
 const TIMER: Token = Token(usize::MAX - 2);
 const CONTROL: Token = Token(usize::MAX - 3);
 
-/// How closely the pace is kept: what is due within it is sent together, so that the writers do not wake for each.
+/// How closely the pace is kept: what is due within it is sent together, so that not every pair wakes all processes.
+/// Much shorter than a switch, which would seem to begin when the last pairs before it were sent.
 const TICK_NS: u64 = 250_000;
 /// A pair that takes longer is reported.
 const LONG_WAIT_NS: u64 = 1_000_000;
