@@ -6,7 +6,7 @@
 use std::fmt::{Display, Write as _};
 use std::io::{self, BufRead, Write as _};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 
 use mio::Waker;
@@ -23,27 +23,46 @@ pub enum Order {
     Stop,
 }
 
-/// Reads orders from standard input in a thread, and wakes the poll for each, and at the end of the input.
-///
-/// A thread, since standard input may be a terminal or a file too, which a poll cannot wait for.
-pub fn orders(waker: Arc<Waker>) -> Receiver<Result<Order, WriterFailed>> {
-    let (sender, receiver) = channel();
-    thread::spawn(move || {
-        for line in io::stdin().lock().lines().map_while(Result::ok) {
-            let order = match line.as_str() {
-                "run" => Ok(Order::Run),
-                "stop" => Ok(Order::Stop),
-                other => Err(WriterFailed(format!("told to \"{other}\""))),
-            };
-            if sender.send(order).is_err() || waker.wake().is_err() {
-                return;
+/// The orders that have come, from a thread that reads them and wakes the poll for each.
+pub struct Orders {
+    receiver: Receiver<Result<Order, WriterFailed>>,
+    /// Kept, since a waker that is dropped takes with it a wake that the poll has not seen.
+    _waker: Arc<Waker>,
+}
+
+impl Orders {
+    /// Reads `input` in a thread, and wakes the poll for each order, and at the end of the input.
+    ///
+    /// A thread, since standard input may be a terminal or a file too, which a poll cannot wait for.
+    pub fn read(input: impl BufRead + Send + 'static, waker: Waker) -> Orders {
+        let waker = Arc::new(waker);
+        let (sender, receiver) = channel();
+        let orders = Orders {
+            receiver,
+            _waker: Arc::clone(&waker),
+        };
+        thread::spawn(move || {
+            for line in input.lines().map_while(Result::ok) {
+                let order = match line.as_str() {
+                    "run" => Ok(Order::Run),
+                    "stop" => Ok(Order::Stop),
+                    other => Err(WriterFailed(format!("told to \"{other}\""))),
+                };
+                if sender.send(order).is_err() || waker.wake().is_err() {
+                    return;
+                }
             }
-        }
-        // The loop learns of the end by the sender's end.
-        drop(sender);
-        let _ = waker.wake();
-    });
-    receiver
+            // The loop learns of the end by the sender's end.
+            drop(sender);
+            let _ = waker.wake();
+        });
+        orders
+    }
+
+    /// The next order if there is one; `Disconnected` at the end of the input.
+    pub fn next(&self) -> Result<Result<Order, WriterFailed>, TryRecvError> {
+        self.receiver.try_recv()
+    }
 }
 
 /// What the writers saw between two stops. Times are in nanoseconds of the monotonic clock.
@@ -134,7 +153,37 @@ fn seconds(ns: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+    use std::time::{Duration, Instant};
+
+    use mio::{Events, Poll, Token};
+
     use super::*;
+
+    #[test]
+    fn orders_and_their_end_wake_the_poll() {
+        let mut poll = Poll::new().expect("a poll");
+        let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
+        let orders = Orders::read(Cursor::new("run\nstop\ndance\n"), waker);
+        let (mut events, mut taken) = (Events::with_capacity(4), Vec::new());
+        let began = Instant::now();
+        loop {
+            poll.poll(&mut events, Some(Duration::from_secs(60)))
+                .expect("polled");
+            assert!(began.elapsed() < Duration::from_secs(60), "{taken:?}");
+            let end = loop {
+                match orders.next() {
+                    Ok(order) => taken.push(order.map_err(|failure| failure.0)),
+                    Err(end) => break end,
+                }
+            };
+            if end == TryRecvError::Disconnected {
+                break;
+            }
+        }
+        let refused = Err("told to \"dance\"".to_owned());
+        assert_eq!(taken, [Ok(Order::Run), Ok(Order::Stop), refused]);
+    }
 
     #[test]
     fn a_report_is_one_line_of_json() {

@@ -1,8 +1,7 @@
 //! All writers and their loop.
 
 use std::io;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
 
 use mio::event::Event;
@@ -10,7 +9,7 @@ use mio::{Events, Poll, Token, Waker};
 
 use crate::clock::{Timer, now_ns};
 use crate::connection::Connection;
-use crate::control::{self, Order, Phase};
+use crate::control::{self, Order, Orders, Phase};
 use crate::pair::{Answer, Pair};
 use crate::primary::Askers;
 use crate::resp;
@@ -51,7 +50,7 @@ pub struct Writers {
     period_ns: u64,
     poll: Poll,
     timer: Timer,
-    orders: Receiver<Result<Order, WriterFailed>>,
+    orders: Orders,
     writers: Vec<Writer>,
     askers: Askers,
     running: bool,
@@ -85,7 +84,7 @@ impl Writers {
             period_ns: load.writers as u64 * 1_000_000_000 / load.pairs_per_s,
             poll,
             timer,
-            orders: control::orders(Arc::new(waker)),
+            orders: Orders::read(io::BufReader::new(io::stdin()), waker),
             writers: (0..load.writers).map(writer).collect(),
             askers: Askers::new(load.ports.iter().enumerate().map(asker)),
             running: false,
@@ -140,7 +139,7 @@ impl Writers {
     /// Takes all orders that have come; false at their end.
     fn obey(&mut self) -> Result<bool, WriterFailed> {
         loop {
-            match self.orders.try_recv() {
+            match self.orders.next() {
                 Ok(order) => match order? {
                     Order::Run => self.run(),
                     Order::Stop => (self.running, self.stopping) = (false, true),
