@@ -10,6 +10,7 @@
 
 pub mod checks;
 pub mod client;
+pub mod conversation;
 pub mod mutation;
 pub mod network;
 pub mod one_node;

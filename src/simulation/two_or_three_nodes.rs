@@ -143,9 +143,7 @@ impl Scenario<'_> {
     }
 
     fn step(&mut self) {
-        let Some(occurrence) = self.world.step() else {
-            panic!("nothing will ever happen again");
-        };
+        let occurrence = self.world.step();
         self.check_roles();
         match occurrence {
             Occurrence::Nothing => {}
@@ -182,7 +180,7 @@ impl Scenario<'_> {
         let Some(number) = self.writer_of(link) else {
             return;
         };
-        for (asked, replies) in self.writers[number].receive(bytes) {
+        for (asked, replies) in self.writers[number].hear(bytes) {
             self.world
                 .note(format_args!("writer {number} gets {replies:?}"));
             let is_refused = self.ledger.answered(&asked, &replies);
@@ -211,7 +209,7 @@ impl Scenario<'_> {
     fn writer_of(&self, link: LinkId) -> Option<usize> {
         self.writers
             .iter()
-            .position(|writer| writer.link == Some(link))
+            .position(|writer| writer.link() == Some(link))
     }
 
     fn write(&mut self, number: usize) {
@@ -223,7 +221,7 @@ impl Scenario<'_> {
             return;
         }
         let node = self.writers[number].node % self.world.nodes.len();
-        let link = match self.writers[number].link {
+        let link = match self.writers[number].link() {
             Some(link) => link,
             None => {
                 let link = self.world.connect(node, self.delays);
@@ -267,11 +265,11 @@ impl Scenario<'_> {
 
     /// A writer's connection is over; it goes on with the next node.
     fn leave(&mut self, number: usize) {
-        if let Some(link) = self.writers[number].link {
+        if let Some(link) = self.writers[number].link() {
             self.world.close(link);
         }
-        for operation in self.writers[number].disconnected() {
-            self.ledger.lost(&operation);
+        for asked in self.writers[number].disconnected() {
+            self.ledger.lost(&asked.operation);
         }
         let at_us = self.world.now_us + 1000 + self.rng.below(30_000);
         self.world.at(at_us, number as u64);

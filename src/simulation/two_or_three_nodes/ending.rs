@@ -26,7 +26,7 @@ impl Scenario<'_> {
             self.end_stall(node);
         }
         for number in 0..self.writers.len() {
-            if self.writers[number].link.is_some() {
+            if self.writers[number].link().is_some() {
                 self.leave(number);
             }
         }

@@ -54,6 +54,9 @@ impl Operation {
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub operation: Operation,
+    pub sent_us: u64,
+    /// Nothing stood before it. What stands behind another command in a pipeline waits for that one, and others may overtake it.
+    pub is_head: bool,
     /// When its last byte reached the node.
     pub delivered: Option<Moment>,
 }

@@ -2,7 +2,7 @@
 //! FAILOVER in all its forms, and ends processes; in a run that is not graceful he also promotes and demotes whom he likes.
 
 use super::super::network::{Delays, LinkId, NodeId};
-use super::super::resp::{self, Value};
+use super::super::resp::{self, Replies, Value};
 use super::{ABORT, CALL, LOOK, OPERATOR, STRIKE, Scenario};
 use crate::node::Role;
 
@@ -39,7 +39,7 @@ struct Switch {
 
 struct Call {
     link: LinkId,
-    received: Vec<u8>,
+    replies: Replies,
     number: u64,
 }
 
@@ -82,7 +82,7 @@ impl Scenario<'_> {
         self.operator.answer = None;
         self.operator.call = Some(Call {
             link,
-            received: Vec::new(),
+            replies: Replies::default(),
             number,
         });
         let mut bytes = Vec::new();
@@ -107,8 +107,8 @@ impl Scenario<'_> {
         let Some(call) = &mut self.operator.call else {
             return;
         };
-        call.received.extend_from_slice(bytes);
-        if let Some((value, _)) = resp::decode(&call.received) {
+        call.replies.add(bytes);
+        if let Some(value) = call.replies.take() {
             self.call_ended(Some(value));
         }
     }
