@@ -129,13 +129,16 @@ fn sync_written(
 #[cfg(test)]
 fn with_old_role(state: DurableState, file: &StateFile) -> DurableState {
     use crate::simulation::mutation::{Part, is_out};
+    if !is_out(Part::DurableRole) {
+        return state;
+    }
     match file.simulated() {
-        Some(old) if is_out(Part::DurableRole) => DurableState {
+        Some(old) => DurableState {
             role: old.role,
             pending_offer: old.pending_offer,
             ..state
         },
-        _ => state,
+        None => state,
     }
 }
 
@@ -159,6 +162,30 @@ impl SteppedWriter {
         let is_unsynced = written.is_some();
         self.written.set(written);
         is_unsynced || self.taken.get() < version
+    }
+
+    /// Whether the second copy of the state is to be written, once nothing else is.
+    pub(super) fn is_unmirrored(&self) -> bool {
+        self.file.borrow().is_unmirrored()
+    }
+
+    /// Writes the second copy.
+    pub(super) fn mirror(&self) {
+        mirror(&mut self.file.borrow_mut());
+    }
+
+    /// The process ends now, perhaps in the middle of a write, of which so many bytes are there then. Gives whether one could be under
+    /// way.
+    pub(super) fn tear(&self, bytes: usize) -> bool {
+        let mut file = self.file.borrow_mut();
+        let next = self.received.try_iter().last();
+        // What is being synced is written whole.
+        let can_be = self.written.take().is_none() && (next.is_some() || file.is_unmirrored());
+        if can_be {
+            let next = next.map(|(_, state)| with_old_role(state, &file));
+            file.tear(next.as_ref(), bytes);
+        }
+        can_be
     }
 
     /// Syncs the version that was written, or writes the newest one that waits; gives whether there was anything.

@@ -232,6 +232,24 @@ impl SimServer {
         self.writer.step()
     }
 
+    /// Whether the second copy of the state is to be written, which has time.
+    pub fn has_copy_of_state_to_write(&self) -> bool {
+        self.writer.is_unmirrored()
+    }
+
+    /// Writes the second copy of the state, unless something else is to be written first.
+    pub fn mirror_state(&self) {
+        if !self.has_state_to_write() {
+            self.writer.mirror();
+        }
+    }
+
+    /// Before the process ends without its doing: a write of the state that could be under way has got this far. Gives whether there
+    /// was one.
+    pub fn tear_state(&self, bytes: usize) -> bool {
+        self.writer.tear(bytes)
+    }
+
     /// Messages on their way to the loop.
     pub fn messages_under_way(&self) -> u64 {
         self.mail.under_way()

@@ -166,7 +166,7 @@ impl Client {
     /// So many of its bytes have reached the node, at `moment`.
     pub fn delivered(&mut self, bytes: u64, moment: Moment) {
         for asked in self.conversation.delivered(bytes) {
-            asked.delivered.get_or_insert(moment);
+            asked.delivered = Some(moment);
         }
     }
 

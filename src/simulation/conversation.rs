@@ -21,6 +21,8 @@ pub struct Conversation<Q> {
     replies: Replies,
     waiting: VecDeque<Waiting<Q>>,
     sent_bytes: u64,
+    /// Of them, so many have reached the node.
+    delivered_bytes: u64,
     /// It was answered on this connection: the node reads it in the turn after something has arrived.
     is_known: bool,
 }
@@ -33,6 +35,7 @@ impl<Q> Conversation<Q> {
             replies: Replies::default(),
             waiting: VecDeque::new(),
             sent_bytes: 0,
+            delivered_bytes: 0,
             is_known: false,
         }
     }
@@ -46,6 +49,7 @@ impl<Q> Conversation<Q> {
     pub fn begin(&mut self, link: LinkId) {
         self.link = Some(link);
         self.sent_bytes = 0;
+        self.delivered_bytes = 0;
         self.is_known = false;
         self.replies = Replies::default();
     }
@@ -82,11 +86,14 @@ impl<Q> Conversation<Q> {
         });
     }
 
-    /// So many bytes have reached the node: gives the questions that are whole there, where it is known that it reads them.
+    /// So many bytes have reached the node: gives the questions that are whole there by the last of them, where it is known that the
+    /// node reads them.
     pub fn delivered(&mut self, bytes: u64) -> impl Iterator<Item = &mut Q> {
         let is_known = self.is_known;
+        let before = std::mem::replace(&mut self.delivered_bytes, bytes);
         let waiting = self.waiting.iter_mut();
-        let whole = waiting.filter(move |waiting| is_known && waiting.end <= bytes);
+        let whole =
+            waiting.filter(move |waiting| is_known && before < waiting.end && waiting.end <= bytes);
         whole.map(|waiting| &mut waiting.question)
     }
 

@@ -118,10 +118,7 @@ impl Scenario<'_> {
             self.gives_word();
         }
         let crash = if self.has_power_cuts && self.rng.below(2) == 0 {
-            let unsynced = self.world.nodes[node].disk.unsynced_records();
-            Crash::Power {
-                unsynced_records_left: self.rng.below(unsynced as u64 + 1) as usize,
-            }
+            self.world.power_cut(node)
         } else {
             Crash::Process
         };

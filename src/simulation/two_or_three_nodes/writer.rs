@@ -124,7 +124,7 @@ impl Writer {
     pub fn delivered(&mut self, bytes: u64, moment: Moment) {
         for asked in self.conversation.delivered(bytes) {
             if asked.is_head {
-                asked.delivered.get_or_insert(moment);
+                asked.delivered = Some(moment);
             }
         }
     }

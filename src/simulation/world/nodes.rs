@@ -14,6 +14,9 @@ use crate::server::simulated::{Helper, SimServer};
 use crate::simulation::network::{End, NodeId, Way};
 use crate::storage::rocks::simulated::{Crash, Disk, Mounted};
 
+/// A state is mostly about this long.
+const STATE_BYTES_USUAL: u64 = 250;
+
 /// A node: a disk, and a process while it runs.
 pub struct SimNode {
     config: Config,
@@ -117,6 +120,7 @@ impl World<'_> {
         if crash == Crash::Process {
             self.collect(node);
         }
+        self.tear_state(node);
         let it = &mut self.nodes[node];
         it.server = None;
         it.planned = None;
@@ -133,6 +137,31 @@ impl World<'_> {
                     self.carry(link, way, None);
                 }
             }
+        }
+    }
+
+    /// The process may be in the middle of writing its state.
+    fn tear_state(&mut self, node: NodeId) {
+        let bytes = self.rng.below(STATE_BYTES_USUAL) as usize;
+        let is_writing = self.rng.below(2) == 0;
+        let server = self.nodes[node].server.as_ref();
+        if is_writing && server.is_some_and(|server| server.tear_state(bytes)) {
+            self.note(format_args!(
+                "node {node} has written {bytes} bytes of its state"
+            ));
+        }
+    }
+
+    /// What a power cut takes from a node, by lot.
+    pub fn power_cut(&mut self, node: NodeId) -> Crash {
+        let unsynced = self.nodes[node].disk.unsynced_records();
+        Crash::Power {
+            unsynced_records_left: self.rng.below(unsynced as u64 + 1) as usize,
+            state_bytes_left: match self.rng.below(4) {
+                0 => 0,
+                1 => usize::MAX,
+                _ => self.rng.below(STATE_BYTES_USUAL) as usize,
+            },
         }
     }
 

@@ -8,6 +8,8 @@ use crate::server::simulated::Helper;
 const SYNC_INTERVAL_US: u64 = 1_000_000;
 /// Microseconds between two looks of a flusher at a stall.
 const STALL_POLL_US: u64 = 5000;
+/// Microseconds between a write of the state and that of its second copy.
+const MIRROR_AFTER_US: u64 = 1_000_000;
 
 /// A thread of a node that does a step at a time while it has something to do.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -18,6 +20,8 @@ pub enum Thread {
     Worker,
     /// Writes the state file.
     StateWriter,
+    /// The same one, when it has time.
+    StateMirror,
     /// Not a thread: what all of them say reaches the loop.
     Mail,
 }
@@ -47,10 +51,16 @@ impl World<'_> {
         let flusher = server.has_flusher_work();
         let job = server.job_count() > 0;
         let writer = server.has_state_to_write();
+        let mirror = server.has_copy_of_state_to_write();
         let message = server.messages_under_way() > 0;
         let run = self.nodes[node].incarnation;
         if let Some(sleep) = sleep {
             self.plan_turn(node, self.now_us + sleep.as_micros() as u64);
+        }
+        if mirror && self.nodes[node].threads.insert(Thread::StateMirror) {
+            let delay = MIRROR_AFTER_US + self.delay(self.weather.job_us);
+            let thread = Thread::StateMirror;
+            self.put(self.now_us + delay, Event::Thread { node, run, thread });
         }
         let weather = self.weather;
         for (thread, has_work, most_us) in [
@@ -108,6 +118,10 @@ impl World<'_> {
             Thread::StateWriter => {
                 server.step_writer();
                 self.note(format_args!("node {node} writes its state"));
+            }
+            Thread::StateMirror => {
+                server.mirror_state();
+                self.note(format_args!("node {node} writes its state again"));
             }
             Thread::Mail => server.deliver_message(),
         }
