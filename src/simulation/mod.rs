@@ -15,6 +15,7 @@ pub mod mutation;
 pub mod network;
 pub mod one_node;
 pub mod operations;
+pub mod queue;
 pub mod resp;
 pub mod seeds;
 pub mod trace;

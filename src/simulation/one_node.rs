@@ -25,7 +25,6 @@ const OPERATOR: u64 = 1000;
 const FAULT: u64 = 1001;
 const RESTART: u64 = 1002;
 const STALL_ENDS: u64 = 1003;
-const QUIET: u64 = 1004;
 const SUBSCRIBE: u64 = 1005;
 
 /// A time in which nothing may be written.
@@ -128,10 +127,10 @@ impl Scenario<'_> {
             self.world.at(at_us, tag);
         }
         let end_us = self.world.now_us + ACTIVE_US;
-        self.world.at(end_us, QUIET);
-        while self.is_active {
+        while self.world.now_us < end_us {
             self.step();
         }
+        self.is_active = false;
     }
 
     fn step(&mut self) {
@@ -157,7 +156,6 @@ impl Scenario<'_> {
 
     fn timer(&mut self, tag: u64) {
         match tag {
-            QUIET => self.is_active = false,
             OPERATOR => self.operate(),
             FAULT => self.do_harm(),
             RESTART => self.restart(),

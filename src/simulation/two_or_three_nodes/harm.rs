@@ -1,7 +1,7 @@
 //! What goes wrong: processes end, machines lose power or stand still, links break or let nothing through one way or both.
 
 use super::super::network::NodeId;
-use super::{FAULT, HEAL, LINK_HEALS, RESTART, STALL_ENDS, STRIKE, Scenario};
+use super::{FAULT, HEAL, Kind, LINK_HEALS, RESTART, STALL_ENDS, STRIKE, Scenario};
 use crate::node::Role;
 use crate::storage::rocks::simulated::Crash;
 
@@ -111,7 +111,7 @@ impl Scenario<'_> {
             return;
         }
         if self.operator.needs(node) {
-            if self.is_graceful {
+            if self.kind != Kind::Rough {
                 return;
             }
             // His switch by hand may leave two primaries now.
@@ -138,6 +138,7 @@ impl Scenario<'_> {
 
     pub(super) fn restart(&mut self, node: NodeId) {
         if self.world.nodes[node].server.is_none()
+            && !self.operator.keeps_down(node)
             && let Err(text) = self.world.start(node)
         {
             panic!("node {node} does not start again: {text}");

@@ -3,7 +3,7 @@
 use super::super::conversation::Conversation;
 use super::super::network::{LinkId, NodeId};
 use super::super::resp::Value;
-use super::ledger::{Asked, Moment, Operation};
+use super::questions::{Asked, Moment, Operation, Question};
 use crate::command::context::Rng;
 
 /// Counters that all writers share.
@@ -17,18 +17,21 @@ pub(super) struct Writer {
     conversation: Conversation<Asked>,
     rng: Rng,
     next_value: i64,
+    /// It only takes from the queue, and so is mostly parked.
+    only_takes: bool,
     /// It was refused, and tries the next node.
     wants_to_go: bool,
 }
 
 impl Writer {
-    pub fn new(number: usize, seed: u64) -> Writer {
+    pub fn new(number: usize, seed: u64, only_takes: bool) -> Writer {
         Writer {
             number,
             node: 0,
             conversation: Conversation::new(format!("writer {number}")),
             rng: Rng::new(seed),
             next_value: 0,
+            only_takes,
             wants_to_go: false,
         }
     }
@@ -77,20 +80,29 @@ impl Writer {
     }
 
     /// What it does next: one operation, or several in one write.
-    pub fn choose(&mut self) -> Vec<Operation> {
+    pub fn choose(&mut self) -> Vec<Question> {
         let count = match self.rng.below(3) {
-            0 => 1 + self.rng.below(4),
+            0 if !self.only_takes => 1 + self.rng.below(4),
             _ => 1,
         };
-        (0..count).map(|_| self.draw()).collect()
+        let questions = (0..count).map(|_| Question {
+            operation: self.draw(),
+            wait_ms: (self.rng.below(4) == 0).then(|| 1 + self.rng.below(300)),
+        });
+        questions.collect()
     }
 
     fn draw(&mut self) -> Operation {
+        if self.only_takes {
+            return Operation::Take {
+                timeout_ms: 1 + self.rng.below(1200),
+            };
+        }
         self.next_value += 1;
         let (number, value) = (self.number, self.next_value);
         let counter = format!("counter-{}", self.rng.below(COUNTERS));
         let register = format!("register-{number}");
-        match self.rng.below(6) {
+        match self.rng.below(8) {
             0 | 1 => Operation::Set { register, value },
             2 | 3 => Operation::Incr { counter },
             4 => Operation::IncrAndSet {
@@ -98,19 +110,22 @@ impl Writer {
                 register,
                 value,
             },
+            5 => Operation::Offer {
+                item: format!("{number}-{value}"),
+            },
             _ => Operation::Append {
                 token: format!("{number}-{value}"),
             },
         }
     }
 
-    /// Takes operations for sent; gives the bytes to send.
-    pub fn send(&mut self, operations: Vec<Operation>, now_us: u64) -> Vec<u8> {
+    /// Takes questions for sent; gives the bytes to send.
+    pub fn send(&mut self, questions: Vec<Question>, now_us: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for operation in operations {
-            let commands = operation.commands();
+        for question in questions {
+            let commands = question.commands();
             let asked = Asked {
-                operation,
+                question,
                 sent_us: now_us,
                 is_head: !self.is_waiting(),
                 delivered: None,
