@@ -16,7 +16,7 @@ pub struct Asked {
     /// What had been shown or acknowledged of its key when it was sent.
     pub floor: i64,
     pub sent_us: u64,
-    /// When its last byte reached the node.
+    /// When its first command had reached the node.
     pub delivered: Option<Moment>,
 }
 

@@ -9,7 +9,7 @@ struct Waiting<Q> {
     question: Q,
     replies: Vec<Value>,
     wanted: usize,
-    /// Where its last byte stands among those sent on this connection.
+    /// Where its first command ends among the bytes sent on this connection.
     end: u64,
 }
 
@@ -73,21 +73,23 @@ impl<Q> Conversation<Q> {
     /// Takes a question for sent, which is these commands; appends the bytes to send.
     pub fn ask(&mut self, question: Q, commands: &[Vec<String>], out: &mut Vec<u8>) {
         let before = out.len();
+        let mut end = None;
         for command in commands {
             let words: Vec<&str> = command.iter().map(String::as_str).collect();
             resp::encode(&words, out);
+            end.get_or_insert(self.sent_bytes + (out.len() - before) as u64);
         }
         self.sent_bytes += (out.len() - before) as u64;
         self.waiting.push_back(Waiting {
             question,
             replies: Vec::new(),
             wanted: commands.len(),
-            end: self.sent_bytes,
+            end: end.unwrap_or(self.sent_bytes),
         });
     }
 
-    /// So many bytes have reached the node: gives the questions that are whole there by the last of them, where it is known that the
-    /// node reads them.
+    /// So many bytes have reached the node: gives the questions whose first command is whole there by the last of them, where it is
+    /// known that the node reads them.
     pub fn delivered(&mut self, bytes: u64) -> impl Iterator<Item = &mut Q> {
         let is_known = self.is_known;
         let before = std::mem::replace(&mut self.delivered_bytes, bytes);

@@ -97,8 +97,10 @@ impl Scenario<'_> {
             self.call(node, words);
             self.wait("a call ends", SETTLED_US_MAX, |it| it.operator.is_idle());
             match self.operator.answer.take() {
-                // A switch that began before is at its end.
-                Some(Value::Error(text)) if text.contains("not allowed while") => {
+                // A switch that began before is at its end, or a full copy is put in place.
+                Some(Value::Error(text))
+                    if text.contains("not allowed while") || text.starts_with("LOADING ") =>
+                {
                     self.within(ASK_AGAIN_US, |_| false);
                 }
                 Some(value) => return value,

@@ -92,6 +92,6 @@ pub(super) struct Asked {
     pub sent_us: u64,
     /// Nothing stood before it. What stands behind another command in a pipeline waits for that one, and others may overtake it.
     pub is_head: bool,
-    /// When its last byte reached the node.
+    /// When its first command had reached the node.
     pub delivered: Option<Moment>,
 }
