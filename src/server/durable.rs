@@ -142,6 +142,13 @@ fn with_old_role(state: DurableState, file: &StateFile) -> DurableState {
     }
 }
 
+/// The first state where it is not that of the configuration: a test has taken that out.
+#[cfg(test)]
+fn without_configured_role() -> Option<DurableState> {
+    use crate::simulation::mutation::{Part, is_out};
+    is_out(Part::ConfiguredRole).then(DurableState::default)
+}
+
 /// The thread that writes the state file, in a simulation: it does so when it is told to.
 #[cfg(test)]
 pub(super) struct SteppedWriter {
@@ -262,6 +269,8 @@ impl Durable {
     pub(super) fn load(config: &Config) -> Result<Durable, StartError> {
         let (file, state) = open(config)?;
         let was_there = state.is_some();
+        #[cfg(test)]
+        let state = state.or_else(without_configured_role);
         // The first version that is written says it already: a node that is killed before it has taken up its role must not come back
         // as a primary.
         let state = state.unwrap_or_else(|| DurableState {
