@@ -11,6 +11,7 @@
 pub mod checks;
 pub mod client;
 pub mod conversation;
+pub mod copies;
 pub mod mutation;
 pub mod network;
 pub mod one_node;

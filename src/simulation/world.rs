@@ -3,6 +3,7 @@
 //! Everything that will happen stands in one queue, ordered by time and then by when it was put there. [`World::step`] takes the next and
 //! tells the scenario what concerns it.
 
+mod copies;
 mod links;
 mod nodes;
 mod plans;
@@ -70,6 +71,10 @@ enum Event {
         bytes: Option<Vec<u8>>,
         sent_us: u64,
     },
+    /// The next piece of a full copy.
+    Piece {
+        copy: usize,
+    },
     Timer {
         tag: u64,
     },
@@ -109,6 +114,8 @@ pub struct World<'t> {
     live: Vec<LinkId>,
     /// Ways between nodes that nothing gets through.
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// Full copies, by their numbers; those that are over are gone.
+    copies: Vec<Option<copies::Copy>>,
     pub trace: &'t mut Trace,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     next_event: u64,
@@ -125,6 +132,7 @@ impl<'t> World<'t> {
             between: Delays::NONE,
             live: Vec::new(),
             cuts: BTreeSet::new(),
+            copies: Vec::new(),
             trace,
             events: BinaryHeap::new(),
             next_event: 0,
@@ -183,6 +191,7 @@ impl<'t> World<'t> {
                 helper,
                 plan,
             } => self.helper_round(node, run, helper, plan),
+            Event::Piece { copy } => self.piece(copy),
             Event::Thread { node, run, thread } => self.thread_step(node, run, thread),
         }
         Occurrence::Nothing

@@ -15,6 +15,16 @@ impl Scenario<'_> {
         let count = self.world.nodes.len() as u64;
         let node = self.rng.below(count) as usize;
         let other = (node + 1 + self.rng.below(count - 1) as usize) % self.world.nodes.len();
+        if let Some((node, from)) = self.world.copy_under_way()
+            && self.rng.below(2) == 0
+        {
+            return match self.rng.below(4) {
+                0 => self.crash(node),
+                1 => self.crash(from),
+                2 => self.cut(from, node),
+                _ => self.world.break_links(node, from),
+            };
+        }
         match self.rng.below(16) {
             0..=3 => self.crash(node),
             12 | 13 => {

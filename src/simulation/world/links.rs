@@ -133,6 +133,7 @@ impl World<'_> {
                 it.is_over = true;
             }
         }
+        self.break_copies(one, other);
         self.replan(one);
         self.replan(other);
     }
@@ -279,6 +280,7 @@ impl World<'_> {
     /// Takes what a node has written or closed, and puts it on its way.
     pub(super) fn collect(&mut self, node: NodeId) {
         self.dial(node);
+        self.begin_copies(node);
         let links = &self.links;
         self.live.retain(|&link| !links[link].is_over);
         for at in 0..self.live.len() {

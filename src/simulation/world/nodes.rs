@@ -19,7 +19,7 @@ const STATE_BYTES_USUAL: u64 = 250;
 
 /// A node: a disk, and a process while it runs.
 pub struct SimNode {
-    config: Config,
+    pub(super) config: Config,
     pub disk: Disk,
     _mounted: Mounted,
     pub(super) clock: Rc<SimClock>,
@@ -85,8 +85,8 @@ impl World<'_> {
         let seed = self.rng.next_u64();
         self.set_clock(node);
         let dialer = SimDialer::default();
-        for (number, peer) in self.nodes.iter().enumerate() {
-            dialer.add_peer(&self.addr(number), &peer.config.dir);
+        for number in 0..self.nodes.len() {
+            dialer.add_peer(&self.addr(number));
         }
         let it = &mut self.nodes[node];
         assert!(it.server.is_none(), "started twice");

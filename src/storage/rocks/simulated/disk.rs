@@ -199,16 +199,14 @@ impl Disk {
             .collect()
     }
 
-    /// Fetches a full copy of another disk, on which a process has a database open.
-    pub fn fetch(&self, from: &Disk) -> Result<(), String> {
-        let from = from.state();
-        if !from.is_open {
-            return Err("nobody ships files there".to_owned());
-        }
-        let copy = from.log.clone();
-        drop(from);
-        self.state().copy = Some(copy);
-        Ok(())
+    /// What a checkpoint that is made now holds.
+    pub fn checkpoint(&self) -> Vec<Logged> {
+        self.state().log.clone()
+    }
+
+    /// A full copy of another disk's data was fetched, and waits to be put in place.
+    pub fn put_copy(&self, records: Vec<Logged>) {
+        self.state().copy = Some(records);
     }
 
     /// Whether a fetched copy waits.
