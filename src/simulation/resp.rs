@@ -19,6 +19,15 @@ impl Value {
         }
     }
 
+    /// The texts in it, where it is an array.
+    pub fn texts(&self) -> Vec<String> {
+        let Value::Array(Some(items)) = self else {
+            panic!("{self:?} is no list")
+        };
+        let texts = items.iter().filter_map(Value::text);
+        texts.map(str::to_owned).collect()
+    }
+
     pub fn is_error(&self) -> bool {
         matches!(self, Value::Error(_))
     }

@@ -165,6 +165,11 @@ fn the_seeds_of_several_nodes_meet_every_kind_of_harm() {
         "SIGTERM",
         "[\"SLAVEOF\", \"NO\", \"ONE\"]",
         "has taken over",
+        "bytes of its state",
+        "is killed",
+        "UNBLOCKED",
+        "has fetched copy",
+        "is cut off:",
     ] {
         assert!(met.contains(what), "no seed meets '{what}'");
     }

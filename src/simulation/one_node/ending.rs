@@ -55,13 +55,7 @@ impl Scenario<'_> {
     }
 
     fn whole_list(&mut self, link: LinkId, list: &str) -> Vec<String> {
-        match self.call(link, &["LRANGE", list, "0", "-1"]) {
-            Value::Array(Some(items)) => items
-                .iter()
-                .filter_map(|item| item.text().map(str::to_owned))
-                .collect(),
-            other => panic!("{list} is {other:?}"),
-        }
+        self.call(link, &["LRANGE", list, "0", "-1"]).texts()
     }
 
     /// Asks, and lets the world go on until the answer is there.

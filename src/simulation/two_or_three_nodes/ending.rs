@@ -256,12 +256,6 @@ impl Scenario<'_> {
     }
 
     fn whole_list(&mut self, node: NodeId, list: &str) -> Vec<String> {
-        match self.ask(node, &["LRANGE", list, "0", "-1"]) {
-            Value::Array(Some(items)) => items
-                .iter()
-                .filter_map(|item| item.text().map(str::to_owned))
-                .collect(),
-            other => panic!("{list} is {other:?}"),
-        }
+        self.ask(node, &["LRANGE", list, "0", "-1"]).texts()
     }
 }
