@@ -16,6 +16,8 @@ use crate::replication::follower::Shown;
 use crate::replication::handshake::LinkState;
 use crate::replication::history::History;
 use crate::replication::progress::{Progress, Replica, ReplicaId};
+#[cfg(test)]
+use crate::simulation::mutation;
 use crate::storage::cf::Cf;
 use crate::storage::commit::GroupId;
 use crate::storage::keys::db_of_namespace;
@@ -208,6 +210,12 @@ impl Node {
         } else {
             self.replication.end_of(last_write).unwrap_or(self.last_seq)
         };
+        #[cfg(test)]
+        let seq = if mutation::is_out(mutation::Part::Acknowledgements) {
+            Seq::ZERO
+        } else {
+            seq
+        };
         Some(self.replication.progress.acked_count(seq))
     }
 
@@ -250,6 +258,10 @@ impl Node {
         const UNBLOCKED: ReplyError = ReplyError::fixed(
             "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
         );
+        #[cfg(test)]
+        if mutation::is_out(mutation::Part::Unblocking) {
+            return;
+        }
         let mut clients = self.waiting.clients(Reason::Keys);
         clients.extend(self.waiting.clients(Reason::Acks));
         for client in clients {

@@ -3,15 +3,15 @@
 //! A [`Wire`] is one end of a connection. The reactor reads and writes it through a [`SimStream`] as it does a socket, edge-triggered
 //! readiness included; the test takes what was written and puts in what arrives, when and in what pieces it likes.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mio::Token;
 
 use super::Event;
+use crate::simulation::copies::CopyDesk;
 
 /// What one reactor would be woken for: shared by its sockets.
 #[derive(Clone, Default)]
@@ -258,8 +258,9 @@ pub struct Dialed {
 #[derive(Default)]
 struct DialerState {
     dialed: Vec<Dialed>,
-    /// Data directories of nodes, by address.
-    peers: BTreeMap<String, PathBuf>,
+    /// Addresses of nodes.
+    peers: BTreeSet<String>,
+    desk: CopyDesk,
 }
 
 /// Where a node's connections to others begin: the network takes them from here. Clones are the same one.
@@ -267,23 +268,21 @@ struct DialerState {
 pub struct SimDialer(Arc<Mutex<DialerState>>);
 
 impl SimDialer {
-    /// A node is reached at this address, and keeps its data in that directory.
-    pub fn add_peer(&self, addr: &str, dir: &Path) {
-        lock(&self.0)
-            .peers
-            .insert(addr.to_owned(), dir.to_path_buf());
+    /// A node is reached at this address.
+    pub fn add_peer(&self, addr: &str) {
+        lock(&self.0).peers.insert(addr.to_owned());
     }
 
-    /// Where the node at this address keeps its data.
-    pub fn dir_of(&self, host: &str, port: u16) -> Option<PathBuf> {
-        lock(&self.0).peers.get(&format!("{host}:{port}")).cloned()
+    /// Where full copies are ordered.
+    pub fn desk(&self) -> CopyDesk {
+        lock(&self.0).desk.clone()
     }
 
     /// Connects. That nobody listens there shows as a connection that ends.
     pub(crate) fn dial(&self, host: &str, port: u16) -> io::Result<SimStream> {
         let addr = format!("{host}:{port}");
         let mut state = lock(&self.0);
-        if !state.peers.contains_key(&addr) {
+        if !state.peers.contains(&addr) {
             return Err(io::ErrorKind::ConnectionRefused.into());
         }
         let (wire, stream) = Wire::new();

@@ -12,6 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
+use std::task::Poll;
 
 use bytes::Bytes;
 
@@ -93,8 +94,8 @@ pub struct FollowerGauge {
 }
 
 /// How a full copy is fetched, with the settings in force: blocks, looks at the flag that says when to give up, and leaves the
-/// files where the loop finds them.
-pub type Fetch = Box<dyn FnMut(&LinkSettings, &Arc<AtomicBool>) -> Result<(), String> + Send>;
+/// files where the loop finds them. In a simulation it is not ready at once, and called again.
+pub type Fetch = Box<dyn FnMut(&LinkSettings, &Arc<AtomicBool>) -> Poll<Result<(), String>> + Send>;
 
 /// What a follower is started with.
 pub struct FollowerStart {

@@ -129,14 +129,24 @@ fn sync_written(
 #[cfg(test)]
 fn with_old_role(state: DurableState, file: &StateFile) -> DurableState {
     use crate::simulation::mutation::{Part, is_out};
+    if !is_out(Part::DurableRole) {
+        return state;
+    }
     match file.simulated() {
-        Some(old) if is_out(Part::DurableRole) => DurableState {
+        Some(old) => DurableState {
             role: old.role,
             pending_offer: old.pending_offer,
             ..state
         },
-        _ => state,
+        None => state,
     }
+}
+
+/// The first state where it is not that of the configuration: a test has taken that out.
+#[cfg(test)]
+fn without_configured_role() -> Option<DurableState> {
+    use crate::simulation::mutation::{Part, is_out};
+    is_out(Part::ConfiguredRole).then(DurableState::default)
 }
 
 /// The thread that writes the state file, in a simulation: it does so when it is told to.
@@ -159,6 +169,30 @@ impl SteppedWriter {
         let is_unsynced = written.is_some();
         self.written.set(written);
         is_unsynced || self.taken.get() < version
+    }
+
+    /// Whether the second copy of the state is to be written, once nothing else is.
+    pub(super) fn is_unmirrored(&self) -> bool {
+        self.file.borrow().is_unmirrored()
+    }
+
+    /// Writes the second copy.
+    pub(super) fn mirror(&self) {
+        mirror(&mut self.file.borrow_mut());
+    }
+
+    /// The process ends now, perhaps in the middle of a write, of which so many bytes are there then. Gives whether one could be under
+    /// way.
+    pub(super) fn tear(&self, bytes: usize) -> bool {
+        let mut file = self.file.borrow_mut();
+        let next = self.received.try_iter().last();
+        // What is being synced is written whole.
+        let can_be = self.written.take().is_none() && (next.is_some() || file.is_unmirrored());
+        if can_be {
+            let next = next.map(|(_, state)| with_old_role(state, &file));
+            file.tear(next.as_ref(), bytes);
+        }
+        can_be
     }
 
     /// Syncs the version that was written, or writes the newest one that waits; gives whether there was anything.
@@ -235,6 +269,8 @@ impl Durable {
     pub(super) fn load(config: &Config) -> Result<Durable, StartError> {
         let (file, state) = open(config)?;
         let was_there = state.is_some();
+        #[cfg(test)]
+        let state = state.or_else(without_configured_role);
         // The first version that is written says it already: a node that is killed before it has taken up its role must not come back
         // as a primary.
         let state = state.unwrap_or_else(|| DurableState {

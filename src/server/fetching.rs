@@ -1,7 +1,8 @@
 //! How a replica fetches full copies: one at a time, on the thread of its follower.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::Server;
@@ -54,12 +55,31 @@ fn alone<'a>(turn: &'a Mutex<()>, stop: &StopFlags) -> Result<MutexGuard<'a, ()>
     }
 }
 
+/// Fetches a copy once no other fetch is under way.
+fn fetch_alone(
+    request: &FetchRequest,
+    turn: &Mutex<()>,
+    stop: &StopFlags,
+    progress: &FetchProgress,
+    cancel: &Arc<AtomicBool>,
+) -> Result<(), String> {
+    let _alone = alone(turn, stop).map_err(|halt| halt.to_string())?;
+    let fetched = fetch(request, progress, cancel).map_err(|error| error.to_string())?;
+    log::info!(
+        "a full copy was fetched: {} files, {} bytes; {} files were there already",
+        fetched.files,
+        fetched.bytes,
+        fetched.kept
+    );
+    Ok(())
+}
+
 impl Server {
     /// How the follower of this primary fetches a copy.
     pub(super) fn fetcher(&mut self, host: &str, port: u16) -> Fetch {
         #[cfg(test)]
         if let crate::replication::runner::Runner::Stepped(dialer) = &self.runner {
-            return super::simulated::fetcher(dialer, &self.node.config.dir, host, port);
+            return super::simulated::fetcher(dialer, host, port);
         }
         self.fetching.follows += 1;
         self.fetching.progress = Arc::default();
@@ -87,15 +107,7 @@ impl Server {
                 reserve_bytes,
             };
             let stop = StopFlags::new([Arc::clone(cancel)]);
-            let _alone = alone(&turn, &stop).map_err(|halt| halt.to_string())?;
-            let fetched = fetch(&request, &progress, cancel).map_err(|error| error.to_string())?;
-            log::info!(
-                "a full copy was fetched: {} files, {} bytes; {} files were there already",
-                fetched.files,
-                fetched.bytes,
-                fetched.kept
-            );
-            Ok(())
+            Poll::Ready(fetch_alone(&request, &turn, &stop, &progress, cancel))
         })
     }
 }
@@ -103,7 +115,6 @@ impl Server {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicBool;
 
     #[test]
     fn a_fetch_begins_when_the_one_before_has_ended_and_not_once_it_was_told_to_stop() {

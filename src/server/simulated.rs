@@ -4,8 +4,9 @@
 //! [`SimServer::run_job`]. What they say to the loop is on its way until [`SimServer::deliver_message`], and the loop sees nothing before
 //! its next [`SimServer::turn`].
 
-use std::path::Path;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use super::durable::{Durable, SteppedWriter};
@@ -24,7 +25,6 @@ use crate::replication::follower::Fetch;
 use crate::replication::runner::Runner;
 use crate::stats::process::Process;
 use crate::storage::rocks::Rocks;
-use crate::storage::rocks::simulated::disk_at;
 use crate::supervised::Supervisor;
 
 /// A simulated server process. Dropping it is a `kill -9`.
@@ -48,16 +48,24 @@ pub enum Helper {
     OfferLink(LinkId),
 }
 
-/// Fetches full copies from the disk of the node at this address, at once.
-pub(super) fn fetcher(dialer: &SimDialer, dir: &Path, host: &str, port: u16) -> Fetch {
-    let from = dialer.dir_of(host, port);
-    let dir = dir.to_path_buf();
-    Box::new(move |_, _| {
-        let from = from.as_deref().and_then(disk_at);
-        match (disk_at(&dir), from) {
-            (Some(disk), Some(from)) => disk.fetch(&from),
-            _ => Err("there is no such node".to_owned()),
+/// Has the simulated world fetch full copies of the node at this address.
+pub(super) fn fetcher(dialer: &SimDialer, host: &str, port: u16) -> Fetch {
+    let desk = dialer.desk();
+    let addr = format!("{host}:{port}");
+    let mut order = None;
+    Box::new(move |_, stops| {
+        if stops.load(Ordering::Acquire) {
+            if let Some(number) = order.take() {
+                desk.cancel(number);
+            }
+            return Poll::Ready(Err("it was cancelled".to_owned()));
         }
+        let number = *order.get_or_insert_with(|| desk.order(&addr));
+        let outcome = desk.take_outcome(number);
+        if outcome.is_some() {
+            order = None;
+        }
+        outcome.map_or(Poll::Pending, Poll::Ready)
     })
 }
 
@@ -230,6 +238,24 @@ impl SimServer {
     /// The state file's writer does its round; gives whether there was anything.
     pub fn step_writer(&self) -> bool {
         self.writer.step()
+    }
+
+    /// Whether the second copy of the state is to be written, which has time.
+    pub fn has_copy_of_state_to_write(&self) -> bool {
+        self.writer.is_unmirrored()
+    }
+
+    /// Writes the second copy of the state, unless something else is to be written first.
+    pub fn mirror_state(&self) {
+        if !self.has_state_to_write() {
+            self.writer.mirror();
+        }
+    }
+
+    /// Before the process ends without its doing: a write of the state that could be under way has got this far. Gives whether there
+    /// was one.
+    pub fn tear_state(&self, bytes: usize) -> bool {
+        self.writer.tear(bytes)
     }
 
     /// Messages on their way to the loop.

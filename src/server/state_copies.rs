@@ -11,6 +11,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::state_file::{DecodeError, DurableState, StateError};
+#[cfg(test)]
+use crate::storage::rocks::simulated::{Disk, disk_at};
 
 /// Its name in the data directory.
 pub const FILE_NAME: &str = "stillpoint.state";
@@ -30,7 +32,40 @@ pub struct StateFile {
     /// What the other copy lacks.
     unmirrored: Option<Vec<u8>>,
     /// Written over the other copy, and not synced yet.
-    unsynced: Option<(File, Vec<u8>)>,
+    unsynced: Option<(InPlace, Vec<u8>)>,
+}
+
+/// The file, open to be written in place.
+#[derive(Debug)]
+enum InPlace {
+    File(File),
+    /// On the disk of a simulation.
+    #[cfg(test)]
+    Simulated(Disk),
+}
+
+impl InPlace {
+    fn write_at(&self, bytes: &[u8], at: usize) -> io::Result<()> {
+        match self {
+            InPlace::File(file) => file.write_all_at(bytes, at as u64),
+            #[cfg(test)]
+            InPlace::Simulated(disk) => {
+                disk.write_state_at(bytes, at);
+                Ok(())
+            }
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        match self {
+            InPlace::File(file) => file.sync_data(),
+            #[cfg(test)]
+            InPlace::Simulated(disk) => {
+                disk.sync_state();
+                Ok(())
+            }
+        }
+    }
 }
 
 impl StateFile {
@@ -45,13 +80,8 @@ impl StateFile {
             unmirrored: None,
             unsynced: None,
         };
-        #[cfg(test)]
-        if let Some(disk) = crate::storage::rocks::simulated::disk_at(dir) {
-            let state = disk.state_file().map(|bytes| file.take_newest(&bytes));
-            return Ok((file, state.transpose()?));
-        }
         let path = file.path();
-        let bytes = match read_bounded(&path) {
+        let bytes = match file.read() {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((file, None)),
             Err(error) => {
@@ -62,15 +92,32 @@ impl StateFile {
             }
         };
         let state = file.take_newest(&bytes)?;
+        // After a kill the newest copy may be in the system's memory alone, and the next write goes over the other one.
+        file.sync_what_was_read().map_err(|error| StateError::Io {
+            what: format!("sync {}", path.display()),
+            error,
+        })?;
         Ok((file, Some(state)))
     }
 
     /// What a simulated disk holds.
     #[cfg(test)]
     pub fn simulated(&self) -> Option<DurableState> {
-        let disk = crate::storage::rocks::simulated::disk_at(&self.dir)?;
-        let decoded = DurableState::decode(&disk.state_file()?).ok();
-        decoded.map(|(_, state)| state)
+        disk_at(&self.dir)?;
+        StateFile::open(&self.dir).ok()?.1
+    }
+
+    /// The process ends in the middle of the next write, be it of this state or of the second copy: so many bytes of it are there.
+    #[cfg(test)]
+    pub fn tear(&mut self, state: Option<&DurableState>, bytes: usize) {
+        let state = state.map(|state| padded(state.encode(self.version + 1)));
+        if let Some(whole) = state.or_else(|| self.unmirrored.clone())
+            && let Ok(file) = self.open_or_create(&whole)
+        {
+            let torn = &whole[..bytes.min(COPY_BYTES)];
+            file.write_at(torn, offset(self.older()))
+                .expect("a simulated disk");
+        }
     }
 
     /// Makes this the state, on disk when it returns. Blocks for the disk: not on the loop while it serves clients.
@@ -84,16 +131,9 @@ impl StateFile {
     /// The first half of [`StateFile::store`]: a crash of the process leaves this state, one of the machine may leave the old one.
     pub fn write(&mut self, state: &DurableState) -> Result<(), StateError> {
         self.version += 1;
-        let bytes = state.encode(self.version);
-        #[cfg(test)]
-        if let Some(disk) = crate::storage::rocks::simulated::disk_at(&self.dir) {
-            disk.write_state_file(bytes);
-            return Ok(());
-        }
-        let bytes = padded(bytes);
-        let other = (self.newest + 1) % COPIES;
+        let bytes = padded(state.encode(self.version));
         let written = self.open_or_create(&bytes).and_then(|file| {
-            file.write_all_at(&bytes, offset(other))?;
+            file.write_at(&bytes, offset(self.older()))?;
             Ok(file)
         });
         let file = written.map_err(|error| self.write_error(error))?;
@@ -103,15 +143,11 @@ impl StateFile {
 
     /// The second half: nothing takes this state back.
     pub fn sync(&mut self) -> Result<(), StateError> {
-        #[cfg(test)]
-        if let Some(disk) = crate::storage::rocks::simulated::disk_at(&self.dir) {
-            disk.sync_state_file();
-        }
         let Some((file, bytes)) = self.unsynced.take() else {
             return Ok(());
         };
-        file.sync_data().map_err(|error| self.write_error(error))?;
-        self.newest = (self.newest + 1) % COPIES;
+        file.sync().map_err(|error| self.write_error(error))?;
+        self.newest = self.older();
         self.unmirrored = Some(bytes);
         Ok(())
     }
@@ -126,12 +162,33 @@ impl StateFile {
         let Some(bytes) = self.unmirrored.take() else {
             return Ok(());
         };
-        let other = (self.newest + 1) % COPIES;
         let mirrored = self.open_or_create(&bytes).and_then(|file| {
-            file.write_all_at(&bytes, offset(other))?;
-            file.sync_data()
+            file.write_at(&bytes, offset(self.older()))?;
+            file.sync()
         });
         mirrored.map_err(|error| self.write_error(error))
+    }
+
+    /// The copy that is written next.
+    fn older(&self) -> usize {
+        (self.newest + 1) % COPIES
+    }
+
+    fn read(&self) -> io::Result<Vec<u8>> {
+        #[cfg(test)]
+        if let Some(disk) = disk_at(&self.dir) {
+            return disk.state_file().ok_or(io::ErrorKind::NotFound.into());
+        }
+        read_bounded(&self.path())
+    }
+
+    fn sync_what_was_read(&self) -> io::Result<()> {
+        #[cfg(test)]
+        if let Some(disk) = disk_at(&self.dir) {
+            disk.sync_state();
+            return Ok(());
+        }
+        File::open(self.path())?.sync_data()
     }
 
     fn path(&self) -> PathBuf {
@@ -184,16 +241,25 @@ impl StateFile {
     }
 
     /// The file if it is there and whole, else a new one that holds `bytes`.
-    fn open_or_create(&self, bytes: &[u8]) -> io::Result<File> {
+    fn open_or_create(&self, bytes: &[u8]) -> io::Result<InPlace> {
+        #[cfg(test)]
+        if let Some(disk) = disk_at(&self.dir) {
+            if disk.state_file().is_none() {
+                disk.create_state_file(bytes.repeat(COPIES));
+            }
+            return Ok(InPlace::Simulated(disk));
+        }
         let open = || OpenOptions::new().write(true).open(self.path());
         match open() {
-            Ok(file) if file.metadata()?.len() == offset(COPIES) => return Ok(file),
+            Ok(file) if file.metadata()?.len() == offset(COPIES) as u64 => {
+                return Ok(InPlace::File(file));
+            }
             Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
         self.create(bytes)?;
-        open()
+        open().map(InPlace::File)
     }
 
     /// A file whose copies are both `bytes` takes the place of whatever there is.
@@ -210,8 +276,8 @@ impl StateFile {
     }
 }
 
-fn offset(copy: usize) -> u64 {
-    (copy * COPY_BYTES) as u64
+fn offset(copy: usize) -> usize {
+    copy * COPY_BYTES
 }
 
 fn padded(mut text: Vec<u8>) -> Vec<u8> {
@@ -237,6 +303,7 @@ fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::server::state_file::DurableRole;
+    use crate::storage::rocks::simulated::{Crash, Mounted};
     use crate::storage::seq::Seq;
 
     fn synced(seq: u64) -> DurableState {
@@ -294,6 +361,23 @@ mod tests {
         assert_eq!(load(dir.path()), Some(synced(9)));
         assert!(stored(dir.path(), &[10]).is_unmirrored());
         assert_eq!(load(dir.path()), Some(synced(10)));
+    }
+
+    #[test]
+    fn a_power_cut_in_the_first_write_after_a_kill_leaves_what_was_found() {
+        let dir = Path::new("/simulated/state-copies");
+        let mounted = Mounted::new(dir);
+        let mut file = stored(dir, &[1, 2]);
+        file.write(&synced(3)).unwrap();
+        mounted.disk.crash(Crash::Process);
+        let (mut file, found) = StateFile::open(dir).unwrap();
+        assert_eq!(found, Some(synced(3)), "written, and not synced");
+        file.write(&synced(4)).unwrap();
+        mounted.disk.crash(Crash::Power {
+            unsynced_records_left: 0,
+            state_bytes_left: 30,
+        });
+        assert_eq!(load(dir), Some(synced(3)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::operations::Operation;
+use super::queue::Queue;
 use super::resp::Value;
 
 /// A place in the history of a node: its run, and the turns before.
@@ -15,7 +16,7 @@ pub struct Asked {
     /// What had been shown or acknowledged of its key when it was sent.
     pub floor: i64,
     pub sent_us: u64,
-    /// When its last byte reached the node.
+    /// When its first command had reached the node.
     pub delivered: Option<Moment>,
 }
 
@@ -52,10 +53,7 @@ pub struct Checks {
     counters: BTreeMap<String, Counter>,
     appends: Vec<Append>,
     appends_unknown: BTreeSet<String>,
-    offered: BTreeSet<String>,
-    offers_unknown: BTreeSet<String>,
-    taken: BTreeSet<String>,
-    takes_unknown: usize,
+    queue: Queue,
     pub acknowledged: u64,
     pub refused: u64,
     pub unknown: u64,
@@ -90,36 +88,22 @@ fn number(value: &Value) -> i64 {
 impl Checks {
     /// An operation is about to be sent.
     pub fn ask(&mut self, operation: Operation, now_us: u64) -> Asked {
+        let written = self.target(&operation).map(|(it, value)| {
+            it.highest_sent = it.highest_sent.max(value);
+            it.floor
+        });
         let floor = match &operation {
-            Operation::Set { register, value }
-            | Operation::Tell { register, value }
-            | Operation::IncrAndSet {
-                register, value, ..
-            } => {
-                let it = self.registers.entry(register.clone()).or_default();
-                it.highest_sent = it.highest_sent.max(*value);
-                it.floor
-            }
-            Operation::SetPair { pair, value } => {
-                let it = self.pairs.entry(pair.clone()).or_default();
-                it.highest_sent = it.highest_sent.max(*value);
-                it.floor
-            }
             Operation::Get { register } => self.registers.get(register).map_or(0, |it| it.floor),
             Operation::GetPair { pair } => self.pairs.get(pair).map_or(0, |it| it.floor),
-            Operation::Read { counter } | Operation::Look { counter } => {
-                self.counters.get(counter).map_or(0, |it| it.floor)
-            }
-            _ => 0,
-        };
-        // A write by counting is above what was shown of the counter, not of the register.
-        let floor = match &operation {
-            Operation::Incr { counter }
+            // A write by counting is above what was shown of the counter, not of the register.
+            Operation::Read { counter }
+            | Operation::Look { counter }
+            | Operation::Incr { counter }
             | Operation::IncrAndSet { counter, .. }
             | Operation::Swap { counter, .. } => {
                 self.counters.get(counter).map_or(0, |it| it.floor)
             }
-            _ => floor,
+            _ => written.unwrap_or(0),
         };
         Asked {
             operation,
@@ -127,6 +111,20 @@ impl Checks {
             sent_us: now_us,
             delivered: None,
         }
+    }
+
+    /// The register, or the pair, that an operation writes, and what.
+    fn target(&mut self, operation: &Operation) -> Option<(&mut Register, i64)> {
+        let (all, name, value) = match operation {
+            Operation::Set { register, value }
+            | Operation::Tell { register, value }
+            | Operation::IncrAndSet {
+                register, value, ..
+            } => (&mut self.registers, register, value),
+            Operation::SetPair { pair, value } => (&mut self.pairs, pair, value),
+            _ => return None,
+        };
+        Some((all.entry(name.clone()).or_default(), *value))
     }
 
     /// The replies to an operation, one a command, as they came.
@@ -185,15 +183,12 @@ impl Checks {
             }),
             Operation::Offer { item } => {
                 assert!(number(last) >= 0);
-                self.offered.insert(item.clone());
+                self.queue.offered(item);
             }
             Operation::Take { .. } => match last {
                 Value::Array(Some(parts)) => {
                     let item = parts[1].text().unwrap_or_default();
-                    assert!(
-                        self.taken.insert(item.to_owned()),
-                        "{item} was taken a second time"
-                    );
+                    assert!(self.queue.taken(item), "{item} was taken a second time");
                 }
                 other => assert_eq!(*other, Value::Array(None)),
             },
@@ -209,20 +204,8 @@ impl Checks {
         let is_known = matches!(error, Value::Error(text)
             if text.starts_with("MISCONF ") || text.starts_with("EXECABORT "));
         assert!(is_known, "{:?} gives {error:?}", asked.operation);
-        match &asked.operation {
-            Operation::Set { register, value }
-            | Operation::Tell { register, value }
-            | Operation::IncrAndSet {
-                register, value, ..
-            } => {
-                let it = self.registers.entry(register.clone()).or_default();
-                it.refused.insert(*value);
-            }
-            Operation::SetPair { pair, value } => {
-                let it = self.pairs.entry(pair.clone()).or_default();
-                it.refused.insert(*value);
-            }
-            _ => {}
+        if let Some((it, value)) = self.target(&asked.operation) {
+            it.refused.insert(value);
         }
     }
 
@@ -246,9 +229,9 @@ impl Checks {
                 self.appends_unknown.insert(token.clone());
             }
             Operation::Offer { item } => {
-                self.offers_unknown.insert(item.clone());
+                self.queue.offer_lost(item);
             }
-            Operation::Take { .. } => self.takes_unknown += 1,
+            Operation::Take { .. } => self.queue.take_lost(),
             _ => {}
         }
     }
@@ -326,7 +309,7 @@ impl Checks {
             );
         }
         self.finish_log(log);
-        self.finish_queue(queue);
+        self.queue.finish(queue);
     }
 
     fn finish_log(&self, log: &[String]) {
@@ -367,33 +350,6 @@ impl Checks {
                 latest = Some((moment, &append.token));
             }
         }
-    }
-
-    fn finish_queue(&self, queue: &[String]) {
-        let left: BTreeSet<&String> = queue.iter().collect();
-        assert_eq!(left.len(), queue.len(), "an item stands twice: {queue:?}");
-        for item in self.taken.iter().chain(queue) {
-            assert!(
-                self.offered.contains(item) || self.offers_unknown.contains(item),
-                "{item} is there though it was refused"
-            );
-        }
-        for item in queue {
-            assert!(
-                !self.taken.contains(item),
-                "{item} was taken and is there again"
-            );
-        }
-        let missing = self
-            .offered
-            .iter()
-            .filter(|item| !self.taken.contains(*item) && !left.contains(item))
-            .count();
-        assert!(
-            missing <= self.takes_unknown,
-            "{missing} items are lost, {} takers are unknown",
-            self.takes_unknown
-        );
     }
 }
 

@@ -1,89 +1,63 @@
 //! A scenario's client: a connection, what it has asked for and not been answered, and what it does next.
 
-use std::collections::VecDeque;
-
-use super::checks::Asked;
+use super::checks::{Asked, Moment};
+use super::conversation::Conversation;
 use super::network::LinkId;
 use super::operations::Operation;
-use super::resp::{self, Value};
+use super::resp::Value;
 use crate::command::context::Rng;
 
 /// Counters that all clients share.
 const COUNTERS: u64 = 2;
 
-struct Waiting {
-    asked: Asked,
-    replies: Vec<Value>,
-    wanted: usize,
-    /// Where its last byte stands among those sent on this connection.
-    end: u64,
-}
-
 /// One client.
 pub struct Client {
     pub number: usize,
-    pub link: Option<LinkId>,
+    conversation: Conversation<Asked>,
     rng: Rng,
     /// Connections so far: each has registers of its own, for what an older one sent may still be on its way.
     epoch: u64,
     next_value: i64,
-    received: Vec<u8>,
-    waiting: VecDeque<Waiting>,
-    sent_bytes: u64,
-    /// It was answered on this connection: the node reads it in the turn after something has arrived.
-    is_known: bool,
     /// It goes on with this: the second half of a compare-and-swap.
     next: Option<Operation>,
-}
-
-/// An operation that was answered whole.
-pub struct Answered {
-    pub asked: Asked,
-    pub replies: Vec<Value>,
 }
 
 impl Client {
     pub fn new(number: usize, seed: u64) -> Client {
         Client {
             number,
-            link: None,
+            conversation: Conversation::new(format!("client {number}")),
             rng: Rng::new(seed),
             epoch: 0,
             next_value: 0,
-            received: Vec::new(),
-            waiting: VecDeque::new(),
-            sent_bytes: 0,
-            is_known: false,
             next: None,
         }
     }
 
+    /// Its connection.
+    pub fn link(&self) -> Option<LinkId> {
+        self.conversation.link()
+    }
+
     /// It has a new connection.
     pub fn connected(&mut self, link: LinkId) {
-        self.link = Some(link);
+        self.conversation.begin(link);
         self.epoch += 1;
-        self.sent_bytes = 0;
-        self.is_known = false;
-        self.received.clear();
         self.next = None;
     }
 
     /// Its connection is gone; gives what was not answered.
     pub fn disconnected(&mut self) -> Vec<Asked> {
-        self.link = None;
-        self.waiting
-            .drain(..)
-            .map(|waiting| waiting.asked)
-            .collect()
+        self.conversation.end()
     }
 
     pub fn is_waiting(&self) -> bool {
-        !self.waiting.is_empty()
+        self.conversation.is_waiting()
     }
 
     /// What it waits for longest.
     pub fn oldest(&self) -> Option<&Operation> {
-        self.waiting.front().map(|waiting| &waiting.asked.operation)
+        self.conversation.oldest().map(|asked| &asked.operation)
     }
 
     /// A time between two things it does, in microseconds.
@@ -180,65 +154,43 @@ impl Client {
     }
 
     /// Takes operations for sent; gives the bytes to send.
-    pub fn send(&mut self, asked: Vec<Asked>) -> Vec<u8> {
+    pub fn send(&mut self, all: Vec<Asked>) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for asked in asked {
+        for asked in all {
             let commands = asked.operation.commands();
-            for command in &commands {
-                let words: Vec<&str> = command.iter().map(String::as_str).collect();
-                resp::encode(&words, &mut bytes);
-            }
-            self.waiting.push_back(Waiting {
-                asked,
-                replies: Vec::new(),
-                wanted: commands.len(),
-                end: self.sent_bytes + bytes.len() as u64,
-            });
+            self.conversation.ask(asked, &commands, &mut bytes);
         }
-        self.sent_bytes += bytes.len() as u64;
         bytes
     }
 
     /// So many of its bytes have reached the node, at `moment`.
-    pub fn delivered(&mut self, bytes: u64, moment: super::checks::Moment) {
-        for waiting in &mut self.waiting {
-            if self.is_known && waiting.end <= bytes && waiting.asked.delivered.is_none() {
-                waiting.asked.delivered = Some(moment);
-            }
+    pub fn delivered(&mut self, bytes: u64, moment: Moment) {
+        for asked in self.conversation.delivered(bytes) {
+            asked.delivered = Some(moment);
         }
     }
 
-    /// Bytes have come; gives what is answered by them. Replies without a question are a failure.
-    pub fn receive(&mut self, bytes: &[u8]) -> Vec<Answered> {
-        self.received.extend_from_slice(bytes);
-        self.is_known = true;
-        let mut answered = Vec::new();
-        while let Some((value, used)) = resp::decode(&self.received) {
-            self.received.drain(..used);
-            let Some(first) = self.waiting.front_mut() else {
-                panic!("client {} gets {value:?} unasked", self.number);
-            };
-            first.replies.push(value);
-            if first.replies.len() == first.wanted
-                && let Some(done) = self.waiting.pop_front()
-            {
-                self.next = match (&done.asked.operation, &done.replies[..]) {
-                    (Operation::Look { counter }, [Value::Simple(_), Value::Bulk(seen)]) => {
-                        let seen = seen.as_ref().and_then(|text| text.parse().ok());
-                        Some(Operation::Swap {
-                            counter: counter.clone(),
-                            value: seen.unwrap_or(0) + 1,
-                        })
-                    }
-                    (Operation::Look { .. }, _) => Some(Operation::Unwatch),
-                    _ => None,
-                };
-                answered.push(Answered {
-                    asked: done.asked,
-                    replies: done.replies,
-                });
-            }
+    /// Bytes have come; gives what is answered by them, each with its replies.
+    pub fn hear(&mut self, bytes: &[u8]) -> Vec<(Asked, Vec<Value>)> {
+        let answered = self.conversation.hear(bytes);
+        for (asked, replies) in &answered {
+            self.next = what_follows(&asked.operation, replies);
         }
         answered
+    }
+}
+
+/// What must come next on the same connection.
+fn what_follows(operation: &Operation, replies: &[Value]) -> Option<Operation> {
+    match (operation, replies) {
+        (Operation::Look { counter }, [Value::Simple(_), Value::Bulk(seen)]) => {
+            let seen = seen.as_ref().and_then(|text| text.parse().ok());
+            Some(Operation::Swap {
+                counter: counter.clone(),
+                value: seen.unwrap_or(0) + 1,
+            })
+        }
+        (Operation::Look { .. }, _) => Some(Operation::Unwatch),
+        _ => None,
     }
 }

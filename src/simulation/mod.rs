@@ -10,10 +10,13 @@
 
 pub mod checks;
 pub mod client;
+pub mod conversation;
+pub mod copies;
 pub mod mutation;
 pub mod network;
 pub mod one_node;
 pub mod operations;
+pub mod queue;
 pub mod resp;
 pub mod seeds;
 pub mod trace;

@@ -15,16 +15,28 @@ pub enum Part {
     DurableRole,
     /// A token that was decided once stays so: a cancelled offer is not honoured.
     TokenCheck,
+    /// WAIT counts the replicas that have acknowledged, not all there are.
+    Acknowledgements,
+    /// Who waits for keys or acknowledgements is told that his node is a replica now.
+    Unblocking,
+    /// A node without a state file writes the role of its configuration into the first one.
+    ConfiguredRole,
+    /// What was at the flusher when the feeder started reaches the replicas before the next write.
+    Backlog,
 }
 
 impl Part {
     /// The parts by the names that the environment knows them by.
-    pub const ALL: [(&str, Part); 5] = [
+    pub const ALL: [(&str, Part); 9] = [
         ("pause-check", Part::PauseCheck),
         ("reply-gating", Part::ReplyGating),
         ("drain", Part::Drain),
         ("durable-role", Part::DurableRole),
         ("token-check", Part::TokenCheck),
+        ("acknowledgements", Part::Acknowledgements),
+        ("unblocking", Part::Unblocking),
+        ("configured-role", Part::ConfiguredRole),
+        ("backlog", Part::Backlog),
     ];
 }
 

@@ -6,10 +6,10 @@ mod harm;
 use std::collections::VecDeque;
 
 use super::checks::{Asked, Checks, Moment};
-use super::client::{Answered, Client};
+use super::client::Client;
 use super::network::{Delays, LinkId, NodeId};
 use super::operations::{CHANNEL, Operation};
-use super::resp::{self, Value};
+use super::resp::{self, Replies, Value};
 use super::trace::Trace;
 use super::world::{Occurrence, World};
 use crate::command::context::Rng;
@@ -25,7 +25,6 @@ const OPERATOR: u64 = 1000;
 const FAULT: u64 = 1001;
 const RESTART: u64 = 1002;
 const STALL_ENDS: u64 = 1003;
-const QUIET: u64 = 1004;
 const SUBSCRIBE: u64 = 1005;
 
 /// A time in which nothing may be written.
@@ -40,7 +39,7 @@ struct Window {
 #[derive(Default)]
 struct Operator {
     link: Option<LinkId>,
-    received: Vec<u8>,
+    replies: Replies,
     /// What was sent and is not answered: of a pause, its end at the earliest, and whether it holds reads back.
     asked: VecDeque<Option<(u64, bool)>>,
     windows: Vec<Window>,
@@ -52,7 +51,7 @@ struct Operator {
 #[derive(Default)]
 struct Subscriber {
     link: Option<LinkId>,
-    received: Vec<u8>,
+    replies: Replies,
 }
 
 struct Scenario<'t> {
@@ -128,16 +127,14 @@ impl Scenario<'_> {
             self.world.at(at_us, tag);
         }
         let end_us = self.world.now_us + ACTIVE_US;
-        self.world.at(end_us, QUIET);
-        while self.is_active {
+        while self.world.now_us < end_us {
             self.step();
         }
+        self.is_active = false;
     }
 
     fn step(&mut self) {
-        let Some(occurrence) = self.world.step() else {
-            panic!("nothing will ever happen again");
-        };
+        let occurrence = self.world.step();
         match occurrence {
             Occurrence::Nothing => {}
             Occurrence::Timer { tag } => self.timer(tag),
@@ -159,7 +156,6 @@ impl Scenario<'_> {
 
     fn timer(&mut self, tag: u64) {
         match tag {
-            QUIET => self.is_active = false,
             OPERATOR => self.operate(),
             FAULT => self.do_harm(),
             RESTART => self.restart(),
@@ -176,7 +172,7 @@ impl Scenario<'_> {
             return;
         }
         let client = &mut self.clients[number];
-        let Some(link) = client.link else {
+        let Some(link) = client.link() else {
             let link = self.world.connect(self.node, self.delays);
             client.connected(link);
             return self.act(number);
@@ -212,7 +208,7 @@ impl Scenario<'_> {
     fn client_of(&self, link: LinkId) -> Option<usize> {
         self.clients
             .iter()
-            .position(|client| client.link == Some(link))
+            .position(|client| client.link() == Some(link))
     }
 
     fn bytes(&mut self, link: LinkId, bytes: &[u8], sent_us: u64) {
@@ -225,7 +221,7 @@ impl Scenario<'_> {
         let Some(number) = self.client_of(link) else {
             return;
         };
-        for Answered { asked, replies } in self.clients[number].receive(bytes) {
+        for (asked, replies) in self.clients[number].hear(bytes) {
             self.world
                 .note(format_args!("client {number} gets {replies:?}"));
             self.check_pause(&asked, &replies, sent_us);
@@ -265,7 +261,7 @@ impl Scenario<'_> {
         if self.is_active && self.subscriber.link.is_none() {
             let link = self.world.connect(self.node, self.delays);
             self.subscriber.link = Some(link);
-            self.subscriber.received.clear();
+            self.subscriber.replies = Replies::default();
             let mut bytes = Vec::new();
             resp::encode(&["SUBSCRIBE", CHANNEL], &mut bytes);
             self.world.send(link, &bytes);
@@ -273,10 +269,8 @@ impl Scenario<'_> {
     }
 
     fn subscriber_hears(&mut self, bytes: &[u8]) {
-        let received = &mut self.subscriber.received;
-        received.extend_from_slice(bytes);
-        while let Some((value, used)) = resp::decode(received) {
-            received.drain(..used);
+        self.subscriber.replies.add(bytes);
+        while let Some(value) = self.subscriber.replies.take() {
             let Value::Array(Some(parts)) = &value else {
                 panic!("the subscriber gets {value:?}")
             };
@@ -301,7 +295,7 @@ impl Scenario<'_> {
         let next_us = self.world.now_us + self.rng.below(400_000);
         self.world.at(next_us, OPERATOR);
         let Some(link) = self.operator.link else {
-            self.operator.received.clear();
+            self.operator.replies = Replies::default();
             self.operator.link = Some(self.world.connect(self.node, Delays::NONE));
             return;
         };
@@ -354,9 +348,8 @@ impl Scenario<'_> {
     }
 
     fn operator_hears(&mut self, bytes: &[u8]) {
-        self.operator.received.extend_from_slice(bytes);
-        while let Some((value, used)) = resp::decode(&self.operator.received) {
-            self.operator.received.drain(..used);
+        self.operator.replies.add(bytes);
+        while let Some(value) = self.operator.replies.take() {
             self.world.note(format_args!("operator hears {value:?}"));
             let Some(Some((to_us, holds_reads))) = self.operator.asked.pop_front() else {
                 continue;

@@ -19,8 +19,35 @@ impl Value {
         }
     }
 
+    /// The texts in it, where it is an array.
+    pub fn texts(&self) -> Vec<String> {
+        let Value::Array(Some(items)) = self else {
+            panic!("{self:?} is no list")
+        };
+        let texts = items.iter().filter_map(Value::text);
+        texts.map(str::to_owned).collect()
+    }
+
     pub fn is_error(&self) -> bool {
         matches!(self, Value::Error(_))
+    }
+}
+
+/// Replies as they come in, in pieces.
+#[derive(Default)]
+pub struct Replies(Vec<u8>);
+
+impl Replies {
+    /// Bytes have come.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    /// Takes the first reply, if it is whole.
+    pub fn take(&mut self) -> Option<Value> {
+        let (value, used) = decode(&self.0)?;
+        self.0.drain(..used);
+        Some(value)
     }
 }
 
@@ -33,7 +60,7 @@ pub fn encode(args: &[&str], out: &mut Vec<u8>) {
 }
 
 /// The first reply in `bytes` and how many bytes it took; `None` while it is not whole. A server that sends anything else is broken.
-pub fn decode(bytes: &[u8]) -> Option<(Value, usize)> {
+fn decode(bytes: &[u8]) -> Option<(Value, usize)> {
     let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
     let line = std::str::from_utf8(&bytes[1..end]).expect("a reply is text here");
     let number = || -> i64 { line.parse().expect("a number in a reply") };

@@ -1,18 +1,22 @@
 //! Two or three nodes that replicate and switch, under writers, an operator, and everything that can go wrong with nodes and links.
 //!
-//! A run is either *graceful* or not. In a graceful one the operator says nothing that may lose writes: his own switches are made
+//! A run is of one of three kinds. In a *graceful* one the operator says nothing that may lose writes: his own switches are made
 //! while the old primary is paused and level with the new one, and FAILOVER is never forced. Then nothing acknowledged may be lost,
-//! whatever nodes and links do. In the others he promotes whom he likes, and forces.
+//! whatever nodes and links do. In a *killing* one he also ends primaries for good and promotes the replica that is furthest: what a
+//! WAIT has confirmed is kept. In a *rough* one he promotes whom he likes, and forces.
 
 mod ending;
 mod harm;
 mod ledger;
 mod operator;
+mod questions;
+mod rescue;
 mod roles;
 mod writer;
 
-use self::ledger::Ledger;
+use self::ledger::{Kept, Ledger};
 use self::operator::Operator;
+use self::rescue::Reigns;
 use self::roles::History;
 use self::writer::Writer;
 use super::network::{Delays, LinkId};
@@ -27,7 +31,6 @@ const ACTIVE_US: u64 = 4_000_000;
 const WRITER_PATIENCE: u64 = 100;
 const OPERATOR: u64 = 1000;
 const FAULT: u64 = 1001;
-const QUIET: u64 = 1002;
 const LOOK: u64 = 1003;
 const ABORT: u64 = 1004;
 const STRIKE: u64 = 1005;
@@ -37,6 +40,14 @@ const STALL_ENDS: u64 = 1300;
 const LINK_HEALS: u64 = 10_000;
 const CALL: u64 = 1_000_000;
 
+/// What the operator allows himself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Graceful,
+    Killing,
+    Rough,
+}
+
 struct Scenario<'t> {
     world: World<'t>,
     rng: Rng,
@@ -44,9 +55,10 @@ struct Scenario<'t> {
     operator: Operator,
     ledger: Ledger,
     history: History,
+    reigns: Reigns,
     /// Delays between writers and nodes.
     delays: Delays,
-    is_graceful: bool,
+    kind: Kind,
     /// Machines lose power, and with it what was not synced.
     has_power_cuts: bool,
     /// The operator has said something that may leave two primaries, or lose writes.
@@ -57,9 +69,14 @@ struct Scenario<'t> {
 /// Runs one seed.
 pub fn run(seed: u64, trace: &mut Trace) {
     let mut rng = Rng::new(seed);
-    let is_graceful = rng.below(5) > 1;
-    let has_power_cuts = rng.below(3) == 0;
-    let syncs_always = (has_power_cuts && is_graceful) || rng.below(3) == 0;
+    let kind = match rng.below(5) {
+        0 => Kind::Rough,
+        1 => Kind::Killing,
+        _ => Kind::Graceful,
+    };
+    // A replica confirms what it has, not what it has synced.
+    let has_power_cuts = rng.below(3) == 0 && kind != Kind::Killing;
+    let syncs_always = (has_power_cuts && kind == Kind::Graceful) || rng.below(3) == 0;
     let hands_over = rng.below(3) == 0;
     let repl_timeout_s = [2, 5, 60][rng.below(3) as usize];
     let count = 2 + rng.below(2) as usize;
@@ -92,20 +109,23 @@ pub fn run(seed: u64, trace: &mut Trace) {
             panic!("node {node} does not start: {text}");
         }
     }
-    let writers = (0..2 + rng.below(3) as usize).map(|number| Writer::new(number, rng.next_u64()));
-    let writers = writers.collect();
+    let count_of_writers = 3 + rng.below(3) as usize;
+    let writers = (0..count_of_writers)
+        .map(|number| Writer::new(number, rng.next_u64(), number == 0))
+        .collect();
     let mut scenario = Scenario {
         world,
         writers,
         operator: Operator::default(),
         ledger: Ledger::default(),
         history: History::new(count),
+        reigns: Reigns::new(count),
         delays: Delays {
             least_us: rng.below(50),
             most_us: 50 + rng.below(2000),
             pieces_max: 1 + rng.below(3),
         },
-        is_graceful,
+        kind,
         has_power_cuts,
         word_given: false,
         is_active: true,
@@ -117,14 +137,10 @@ pub fn run(seed: u64, trace: &mut Trace) {
 
 impl Scenario<'_> {
     fn live(&mut self) {
-        let kind = if self.is_graceful {
-            "graceful"
-        } else {
-            "rough"
-        };
         self.world.note(format_args!(
-            "{} nodes, {kind}, power cuts {}",
+            "{} nodes, {:?}, power cuts {}",
             self.world.nodes.len(),
+            self.kind,
             self.has_power_cuts
         ));
         for number in 0..self.writers.len() as u64 {
@@ -136,17 +152,16 @@ impl Scenario<'_> {
             self.world.at(at_us, tag);
         }
         let end_us = self.world.now_us + ACTIVE_US;
-        self.world.at(end_us, QUIET);
-        while self.is_active {
+        while self.world.now_us < end_us {
             self.step();
         }
+        self.is_active = false;
     }
 
     fn step(&mut self) {
-        let Some(occurrence) = self.world.step() else {
-            panic!("nothing will ever happen again");
-        };
+        let occurrence = self.world.step();
         self.check_roles();
+        self.note_reigns();
         match occurrence {
             Occurrence::Nothing => {}
             Occurrence::Bytes { link, bytes, .. } => self.bytes(link, &bytes),
@@ -161,7 +176,6 @@ impl Scenario<'_> {
         match tag {
             OPERATOR => self.operate(),
             FAULT => self.do_harm(),
-            QUIET => self.is_active = false,
             LOOK => self.look_again(),
             ABORT => self.abort(),
             STRIKE => self.strike(),
@@ -182,7 +196,7 @@ impl Scenario<'_> {
         let Some(number) = self.writer_of(link) else {
             return;
         };
-        for (asked, replies) in self.writers[number].receive(bytes) {
+        for (asked, replies) in self.writers[number].hear(bytes) {
             self.world
                 .note(format_args!("writer {number} gets {replies:?}"));
             let is_refused = self.ledger.answered(&asked, &replies);
@@ -211,7 +225,7 @@ impl Scenario<'_> {
     fn writer_of(&self, link: LinkId) -> Option<usize> {
         self.writers
             .iter()
-            .position(|writer| writer.link == Some(link))
+            .position(|writer| writer.link() == Some(link))
     }
 
     fn write(&mut self, number: usize) {
@@ -223,7 +237,7 @@ impl Scenario<'_> {
             return;
         }
         let node = self.writers[number].node % self.world.nodes.len();
-        let link = match self.writers[number].link {
+        let link = match self.writers[number].link() {
             Some(link) => link,
             None => {
                 let link = self.world.connect(node, self.delays);
@@ -232,14 +246,14 @@ impl Scenario<'_> {
             }
         };
         let now_us = self.world.now_us;
-        let operations = self.writers[number].choose();
+        let questions = self.writers[number].choose();
         self.world.note(format_args!(
-            "writer {number} asks node {node} for {operations:?}"
+            "writer {number} asks node {node} for {questions:?}"
         ));
-        for operation in &operations {
-            self.ledger.asked(operation);
+        for question in &questions {
+            self.ledger.asked(&question.operation);
         }
-        let bytes = self.writers[number].send(operations, now_us);
+        let bytes = self.writers[number].send(questions, now_us);
         self.world.send(link, &bytes);
     }
 
@@ -267,11 +281,11 @@ impl Scenario<'_> {
 
     /// A writer's connection is over; it goes on with the next node.
     fn leave(&mut self, number: usize) {
-        if let Some(link) = self.writers[number].link {
+        if let Some(link) = self.writers[number].link() {
             self.world.close(link);
         }
-        for operation in self.writers[number].disconnected() {
-            self.ledger.lost(&operation);
+        for asked in self.writers[number].disconnected() {
+            self.ledger.lost(&asked.question.operation);
         }
         let at_us = self.world.now_us + 1000 + self.rng.below(30_000);
         self.world.at(at_us, number as u64);

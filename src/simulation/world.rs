@@ -3,22 +3,21 @@
 //! Everything that will happen stands in one queue, ordered by time and then by when it was put there. [`World::step`] takes the next and
 //! tells the scenario what concerns it.
 
+mod copies;
 mod links;
+mod nodes;
 mod plans;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::path::Path;
-use std::rc::Rc;
+use std::collections::{BTreeSet, BinaryHeap};
 
-use super::network::{Delays, End, Link, LinkId, NodeId, Way};
+pub use self::nodes::SimNode;
+use self::plans::Thread;
+use super::network::{Delays, Link, LinkId, NodeId, Way};
 use super::trace::Trace;
-use crate::clock::{Clock, SimClock, Turn};
 use crate::command::context::Rng;
-use crate::config::Config;
-use crate::reactor::simulated::{SimDialer, SimDoor};
-use crate::server::simulated::{Helper, SimServer};
-use crate::storage::rocks::simulated::{Crash, Disk, Mounted};
+use crate::server::simulated::Helper;
+use crate::storage::rocks::simulated::Crash;
 
 /// How slow things are in one run, in microseconds at most.
 #[derive(Clone, Copy, Debug)]
@@ -47,37 +46,17 @@ impl Weather {
     }
 }
 
-/// Microseconds between two rounds of a syncer.
-const SYNC_INTERVAL_US: u64 = 1_000_000;
-/// Microseconds between two looks of a flusher at a stall.
-const STALL_POLL_US: u64 = 5000;
-
 #[derive(PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Event {
     Turn {
         node: NodeId,
         plan: u64,
     },
-    Flusher {
+    /// A thread does its next step.
+    Thread {
         node: NodeId,
         run: u64,
-    },
-    Syncer {
-        node: NodeId,
-        run: u64,
-    },
-    Job {
-        node: NodeId,
-        run: u64,
-    },
-    /// The thread that writes the state file.
-    Writer {
-        node: NodeId,
-        run: u64,
-    },
-    Message {
-        node: NodeId,
-        run: u64,
+        thread: Thread,
     },
     /// A helper of replication does a round.
     Helper {
@@ -91,6 +70,10 @@ enum Event {
         way: Way,
         bytes: Option<Vec<u8>>,
         sent_us: u64,
+    },
+    /// The next piece of a full copy.
+    Piece {
+        copy: usize,
     },
     Timer {
         tag: u64,
@@ -118,35 +101,6 @@ pub enum Occurrence {
     Exited { node: NodeId, status: i32 },
 }
 
-/// A node: a disk, and a process while it runs.
-pub struct SimNode {
-    config: Config,
-    pub disk: Disk,
-    _mounted: Mounted,
-    clock: Rc<SimClock>,
-    door: SimDoor,
-    dialer: SimDialer,
-    /// When each helper wants to do its next round, and the number of that plan.
-    helpers: BTreeMap<Helper, (u64, u64)>,
-    helper_plans: u64,
-    /// The process is stopped until then, helpers and all.
-    frozen_until_us: u64,
-    pub server: Option<SimServer>,
-    /// Counts its processes.
-    pub incarnation: u64,
-    /// Turns of all processes.
-    pub turns: u64,
-    /// When the next turn is planned, and the number of that plan.
-    planned: Option<u64>,
-    plan: u64,
-    /// It does nothing before then: the last turn still runs, or the process is stopped.
-    busy_until_us: u64,
-    has_flusher_step: bool,
-    has_job_step: bool,
-    has_writer_step: bool,
-    has_message_step: bool,
-}
-
 /// The world.
 pub struct World<'t> {
     pub now_us: u64,
@@ -160,6 +114,8 @@ pub struct World<'t> {
     live: Vec<LinkId>,
     /// Ways between nodes that nothing gets through.
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// Full copies, by their numbers; those that are over are gone.
+    copies: Vec<Option<copies::Copy>>,
     pub trace: &'t mut Trace,
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     next_event: u64,
@@ -176,6 +132,7 @@ impl<'t> World<'t> {
             between: Delays::NONE,
             live: Vec::new(),
             cuts: BTreeSet::new(),
+            copies: Vec::new(),
             trace,
             events: BinaryHeap::new(),
             next_event: 0,
@@ -207,138 +164,15 @@ impl<'t> World<'t> {
         self.put(at_us.max(self.now_us), Event::Timer { tag });
     }
 
-    // ---- nodes ----
-
-    /// A node with an empty disk, not running. Its data directory exists here only.
-    pub fn add_node(&mut self, mut config: Config) -> NodeId {
-        let node = self.nodes.len();
-        config.dir = Path::new("/simulated").join(format!("node-{node}"));
-        let mounted = Mounted::new(&config.dir);
-        self.nodes.push(SimNode {
-            config,
-            disk: mounted.disk.clone(),
-            _mounted: mounted,
-            clock: Rc::new(SimClock::new(Turn {
-                mono_us: self.now_us,
-                unix_us: 1_700_000_000_000_000 + self.now_us,
-            })),
-            door: SimDoor::default(),
-            dialer: SimDialer::default(),
-            helpers: BTreeMap::new(),
-            helper_plans: 0,
-            frozen_until_us: 0,
-            server: None,
-            incarnation: 0,
-            turns: 0,
-            planned: None,
-            plan: 0,
-            busy_until_us: 0,
-            has_flusher_step: false,
-            has_job_step: false,
-            has_writer_step: false,
-            has_message_step: false,
-        });
-        node
-    }
-
-    /// The address of a node, as others name it.
-    pub fn addr(&self, node: NodeId) -> String {
-        format!("{}:6379", links::ip(node))
-    }
-
-    /// Starts a node's process. The error is what the shipped server would end with.
-    pub fn start(&mut self, node: NodeId) -> Result<(), String> {
-        let addr = self.addr(node);
-        let seed = self.rng.next_u64();
-        self.set_clock(node);
-        let dialer = SimDialer::default();
-        for (number, peer) in self.nodes.iter().enumerate() {
-            dialer.add_peer(&self.addr(number), &peer.config.dir);
-        }
-        let it = &mut self.nodes[node];
-        assert!(it.server.is_none(), "started twice");
-        it.door = SimDoor::default();
-        it.dialer = dialer;
-        it.helpers.clear();
-        let server = SimServer::start(
-            it.config.clone(),
-            Rc::clone(&it.clock),
-            seed,
-            &it.door,
-            &it.dialer,
-            &addr,
-        );
-        let server = server.map_err(|error| error.text)?;
-        it.server = Some(server);
-        it.incarnation += 1;
-        it.busy_until_us = self.now_us;
-        it.has_flusher_step = false;
-        it.has_job_step = false;
-        it.has_writer_step = false;
-        it.has_message_step = false;
-        let run = it.incarnation;
-        self.note(format_args!("node {node} starts, run {run}"));
-        self.put(self.now_us + SYNC_INTERVAL_US, Event::Syncer { node, run });
-        self.plan_turn(node, self.now_us);
-        Ok(())
-    }
-
-    /// Ends a node's process without its doing.
-    pub fn crash(&mut self, node: NodeId, crash: Crash) {
-        self.note(format_args!("node {node} crashes: {crash:?}"));
-        // What the process wrote to its sockets before is the system's to deliver; not so when the machine goes.
-        if crash == Crash::Process {
-            self.collect(node);
-        }
-        let it = &mut self.nodes[node];
-        it.server = None;
-        it.planned = None;
-        it.plan += 1;
-        it.disk.crash(crash);
-        for link in self.live.clone() {
-            let is_its = |end: &End| end.node() == Some(node);
-            let it = &self.links[link];
-            if it.is_over || !(is_its(&it.near) || is_its(&it.far)) {
-                continue;
-            }
-            for way in [Way::ToFar, Way::ToNear] {
-                if is_its(self.links[link].sender(way)) {
-                    self.carry(link, way, None);
-                }
-            }
-        }
-    }
-
-    /// A node's process is sent a signal.
-    pub fn signal(&mut self, node: NodeId, signal: i32) {
-        if let Some(server) = &self.nodes[node].server {
-            server.signal(signal);
-        }
-        self.replan(node);
-    }
-
-    /// A node's process stands still for so long (SIGSTOP, a busy machine).
-    pub fn freeze(&mut self, node: NodeId, us: u64) {
-        self.note(format_args!("node {node} stands still for {us} us"));
-        let it = &mut self.nodes[node];
-        it.busy_until_us = it.busy_until_us.max(self.now_us + us);
-        it.frozen_until_us = it.busy_until_us;
-        self.replan(node);
-    }
-
-    fn set_clock(&mut self, node: NodeId) {
-        let clock = &self.nodes[node].clock;
-        let passed_us = self.now_us - clock.turn().mono_us;
-        clock.advance_us(passed_us);
-    }
-
     // ---- time ----
 
-    /// Lets the next thing happen; `None` when nothing ever will.
-    pub fn step(&mut self) -> Option<Occurrence> {
-        let Reverse((at_us, _, event)) = self.events.pop()?;
+    /// Lets the next thing happen. A node that runs always has something to do some time.
+    pub fn step(&mut self) -> Occurrence {
+        let Some(Reverse((at_us, _, event))) = self.events.pop() else {
+            panic!("nothing will ever happen again");
+        };
         self.now_us = at_us.max(self.now_us);
-        Some(self.happen(event))
+        self.happen(event)
     }
 
     fn happen(&mut self, event: Event) -> Occurrence {
@@ -357,67 +191,10 @@ impl<'t> World<'t> {
                 helper,
                 plan,
             } => self.helper_round(node, run, helper, plan),
-            Event::Flusher { node, run } => {
-                if let Some(server) = self.process(node, run) {
-                    let was_busy = server.step_flusher();
-                    let is_stalled = server.is_stalled();
-                    self.nodes[node].has_flusher_step = false;
-                    if is_stalled {
-                        self.nodes[node].has_flusher_step = true;
-                        self.put(self.now_us + STALL_POLL_US, Event::Flusher { node, run });
-                    }
-                    if was_busy {
-                        self.note(format_args!("node {node} flusher"));
-                    }
-                    self.replan(node);
-                }
-            }
-            Event::Syncer { node, run } => {
-                if let Some(server) = self.process(node, run) {
-                    server.step_syncer();
-                    let next = self.now_us + SYNC_INTERVAL_US;
-                    self.put(next, Event::Syncer { node, run });
-                    self.replan(node);
-                }
-            }
-            Event::Job { node, run } => {
-                if let Some(server) = self.process(node, run) {
-                    let count = server.job_count();
-                    let place = self.rng.below(count.max(1) as u64) as usize;
-                    if let Some(server) = self.process(node, run) {
-                        server.run_job(place);
-                    }
-                    self.nodes[node].has_job_step = false;
-                    self.note(format_args!("node {node} worker"));
-                    self.replan(node);
-                }
-            }
-            Event::Writer { node, run } => {
-                if let Some(server) = self.process(node, run) {
-                    server.step_writer();
-                    self.nodes[node].has_writer_step = false;
-                    self.note(format_args!("node {node} writes its state"));
-                    self.replan(node);
-                }
-            }
-            Event::Message { node, run } => {
-                if let Some(server) = self.process(node, run) {
-                    server.deliver_message();
-                    self.nodes[node].has_message_step = false;
-                    self.replan(node);
-                }
-            }
+            Event::Piece { copy } => self.piece(copy),
+            Event::Thread { node, run, thread } => self.thread_step(node, run, thread),
         }
         Occurrence::Nothing
-    }
-
-    fn process(&mut self, node: NodeId, run: u64) -> Option<&mut SimServer> {
-        self.set_clock(node);
-        let it = &mut self.nodes[node];
-        if it.incarnation != run {
-            return None;
-        }
-        it.server.as_mut()
     }
 
     fn turn(&mut self, node: NodeId, plan: u64) -> Occurrence {
@@ -454,64 +231,5 @@ impl<'t> World<'t> {
                 Occurrence::Exited { node, status }
             }
         }
-    }
-
-    fn arrive(
-        &mut self,
-        link: LinkId,
-        way: Way,
-        bytes: Option<Vec<u8>>,
-        sent_us: u64,
-    ) -> Occurrence {
-        let it = &mut self.links[link];
-        if it.is_over {
-            return Occurrence::Nothing;
-        }
-        let lane = it.lane(way);
-        let lets_through = bytes.as_ref().is_some_and(Vec::is_empty);
-        if !lets_through {
-            lane.held.push_back((bytes, sent_us));
-        }
-        if lane.is_cut {
-            return Occurrence::Nothing;
-        }
-        let Some((bytes, sent_us)) = lane.held.pop_front() else {
-            return Occurrence::Nothing;
-        };
-        it.lane(way).arrived_bytes += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
-        let total = it.lane(way).arrived_bytes;
-        match (it.receiver(way), bytes) {
-            (End::Outside, Some(bytes)) => {
-                return Occurrence::Bytes {
-                    link,
-                    bytes,
-                    sent_us,
-                };
-            }
-            (End::Outside, None) => {
-                it.is_over = true;
-                // What was under way to a process that is gone, or that has closed, is answered by a reset.
-                if let End::Node { wire, .. } = &it.far {
-                    wire.break_off();
-                }
-                return Occurrence::Closed { link };
-            }
-            (End::Node { node, wire, .. }, bytes) => {
-                let node = *node;
-                match bytes {
-                    Some(bytes) => wire.arrive(&bytes),
-                    None => {
-                        wire.end();
-                        it.lane(way).is_over = true;
-                        it.is_over = it.to_far.is_over && it.to_near.is_over;
-                    }
-                }
-                self.replan(node);
-                if matches!(self.links[link].sender(way), End::Outside) {
-                    return Occurrence::Delivered { link, bytes: total };
-                }
-            }
-        }
-        Occurrence::Nothing
     }
 }

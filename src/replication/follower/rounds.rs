@@ -6,6 +6,7 @@ use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -64,6 +65,8 @@ pub(super) struct Rounds {
     port: u16,
     rules: BatchRules,
     fetch: Fetch,
+    /// A copy was begun and is not there: it is asked for again. On a thread that has happened before anything else does.
+    pub is_fetching: bool,
     notify: Box<dyn Fn(FollowerEvent) + Send>,
     link: Link,
     shown: Option<Shown>,
@@ -97,6 +100,7 @@ impl Rounds {
             port: start.port,
             rules: start.rules,
             fetch: start.fetch,
+            is_fetching: false,
             notify,
             link,
             shown: None,
@@ -297,10 +301,18 @@ impl Rounds {
         if let Some(shown) = self.shown {
             (self.notify)(FollowerEvent::State(shown));
         }
-        match (self.fetch)(self.link.settings(), &self.gauge.stops) {
+        self.fetch();
+    }
+
+    /// Fetches the copy.
+    pub fn fetch(&mut self) {
+        let fetched = (self.fetch)(self.link.settings(), &self.gauge.stops);
+        self.is_fetching = fetched.is_pending();
+        match fetched {
+            Poll::Pending => {}
             // The loop answers when it has put the files in place.
-            Ok(()) => (self.notify)(FollowerEvent::CopyFetched),
-            Err(text) => {
+            Poll::Ready(Ok(())) => (self.notify)(FollowerEvent::CopyFetched),
+            Poll::Ready(Err(text)) => {
                 let now = self.now();
                 self.link.copy_failed(&text, now);
             }

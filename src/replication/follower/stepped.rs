@@ -6,11 +6,17 @@ use super::Follower;
 use crate::clock::MonoMs;
 use crate::replication::runner::RoundClock;
 
+/// Between two looks whether a full copy is there.
+const LOOK: Duration = Duration::from_millis(20);
+
 impl Follower {
     /// How long the follower's thread would sleep now.
     pub fn sleep_time(&mut self, now: MonoMs) -> Option<Duration> {
         let rounds = self.stepped.as_mut()?;
         rounds.set_now(now);
+        if rounds.is_fetching {
+            return Some(LOOK);
+        }
         Some(rounds.sleep_time())
     }
 
@@ -21,6 +27,13 @@ impl Follower {
             return;
         };
         rounds.set_now(now);
+        if rounds.is_fetching {
+            // The thread would be at nothing else.
+            rounds.fetch();
+            rounds.act();
+            self.stepped = Some(rounds);
+            return;
+        }
         rounds.act();
         // A simulated poll neither waits nor fails.
         if rounds.wait(None).is_ok() && rounds.round() {

@@ -3,7 +3,7 @@
 use super::super::client::Client;
 use super::super::network::{Delays, LinkId};
 use super::super::operations::{LOG, Operation, QUEUE};
-use super::super::resp::{self, Value};
+use super::super::resp::{self, Replies, Value};
 use super::super::world::Occurrence;
 use super::{QUIET_US_MAX, Scenario};
 use crate::storage::rocks::simulated::Crash;
@@ -55,13 +55,7 @@ impl Scenario<'_> {
     }
 
     fn whole_list(&mut self, link: LinkId, list: &str) -> Vec<String> {
-        match self.call(link, &["LRANGE", list, "0", "-1"]) {
-            Value::Array(Some(items)) => items
-                .iter()
-                .filter_map(|item| item.text().map(str::to_owned))
-                .collect(),
-            other => panic!("{list} is {other:?}"),
-        }
+        self.call(link, &["LRANGE", list, "0", "-1"]).texts()
     }
 
     /// Asks, and lets the world go on until the answer is there.
@@ -69,20 +63,20 @@ impl Scenario<'_> {
         let mut bytes = Vec::new();
         resp::encode(words, &mut bytes);
         self.world.send(link, &bytes);
-        let mut received = Vec::new();
+        let mut replies = Replies::default();
         loop {
             match self.world.step() {
-                Some(Occurrence::Bytes {
+                Occurrence::Bytes {
                     link: its, bytes, ..
-                }) if its == link => {
-                    received.extend_from_slice(&bytes);
+                } if its == link => {
+                    replies.add(&bytes);
                 }
-                Some(Occurrence::Closed { link: its }) if its == link => {
+                Occurrence::Closed { link: its } if its == link => {
                     panic!("{words:?} is not answered")
                 }
                 _ => {}
             }
-            if let Some((value, _)) = resp::decode(&received) {
+            if let Some(value) = replies.take() {
                 return value;
             }
         }

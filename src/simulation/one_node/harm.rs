@@ -53,10 +53,7 @@ impl Scenario<'_> {
     pub(super) fn crash(&mut self) {
         // Without a sync before each reply a power cut may take what was acknowledged.
         let crash = if self.syncs_always && self.rng.below(2) == 0 {
-            let unsynced = self.world.nodes[self.node].disk.unsynced_records();
-            Crash::Power {
-                unsynced_records_left: self.rng.below(unsynced as u64 + 1) as usize,
-            }
+            self.world.power_cut(self.node)
         } else {
             Crash::Process
         };

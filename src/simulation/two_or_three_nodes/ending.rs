@@ -2,9 +2,9 @@
 //! become equal, and what writers were told is there.
 
 use super::super::network::NodeId;
-use super::super::operations::LOG;
+use super::super::operations::{LOG, QUEUE};
 use super::super::resp::Value;
-use super::Scenario;
+use super::{Kept, Kind, Scenario};
 use crate::node::Role;
 use crate::replication::handshake::LinkState;
 
@@ -26,7 +26,7 @@ impl Scenario<'_> {
             self.end_stall(node);
         }
         for number in 0..self.writers.len() {
-            if self.writers[number].link.is_some() {
+            if self.writers[number].link().is_some() {
                 self.leave(number);
             }
         }
@@ -97,8 +97,10 @@ impl Scenario<'_> {
             self.call(node, words);
             self.wait("a call ends", SETTLED_US_MAX, |it| it.operator.is_idle());
             match self.operator.answer.take() {
-                // A switch that began before is at its end.
-                Some(Value::Error(text)) if text.contains("not allowed while") => {
+                // A switch that began before is at its end, or a full copy is put in place.
+                Some(Value::Error(text))
+                    if text.contains("not allowed while") || text.starts_with("LOADING ") =>
+                {
                     self.within(ASK_AGAIN_US, |_| false);
                 }
                 Some(value) => return value,
@@ -131,7 +133,10 @@ impl Scenario<'_> {
         if accepting.is_empty() {
             self.check_reasons();
         } else {
-            assert!(self.word_given, "nodes {accepting:?} accept writes");
+            assert!(
+                self.word_given && self.kind == Kind::Rough,
+                "nodes {accepting:?} accept writes"
+            );
         }
         // Who has most is the one to go on with.
         let nodes = 0..self.world.nodes.len();
@@ -227,25 +232,30 @@ impl Scenario<'_> {
     }
 
     fn audit(&mut self, primary: NodeId) {
-        let may_lose = self.word_given || (self.has_power_cuts && !self.is_graceful);
+        let kept = match self.kind {
+            _ if !self.word_given && !self.has_power_cuts => Kept::Acknowledged,
+            Kind::Graceful => Kept::Acknowledged,
+            Kind::Killing => Kept::Confirmed,
+            Kind::Rough => Kept::Nothing,
+        };
         for key in self.ledger.keys() {
             let value = self.ask(primary, &["GET", &key]);
             let value = value.text().map_or(0, |text| text.parse().unwrap_or(-1));
-            self.ledger.finish_key(&key, value, may_lose);
+            self.ledger.finish_key(&key, value, kept);
         }
-        let log = match self.ask(primary, &["LRANGE", LOG, "0", "-1"]) {
-            Value::Array(Some(items)) => items
-                .iter()
-                .filter_map(|item| item.text().map(str::to_owned))
-                .collect::<Vec<_>>(),
-            other => panic!("{LOG} is {other:?}"),
-        };
+        let queue = self.whole_list(primary, QUEUE);
+        let log = self.whole_list(primary, LOG);
+        let ledger = &self.ledger;
         self.world.note(format_args!(
-            "{} acknowledged, {} refused, {} unknown",
-            self.ledger.acknowledged, self.ledger.refused, self.ledger.unknown
+            "{} acknowledged, {} of them confirmed, {} refused, {} unknown",
+            ledger.acknowledged, ledger.confirmed, ledger.refused, ledger.unknown
         ));
+        ledger.finish_queue(&queue, kept);
         let history = &self.history;
-        self.ledger
-            .finish_log(&log, may_lose, |moment| history.is_released(moment));
+        ledger.finish_log(&log, kept, |moment| history.is_released(moment));
+    }
+
+    fn whole_list(&mut self, node: NodeId, list: &str) -> Vec<String> {
+        self.ask(node, &["LRANGE", list, "0", "-1"]).texts()
     }
 }

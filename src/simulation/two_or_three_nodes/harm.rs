@@ -1,7 +1,7 @@
 //! What goes wrong: processes end, machines lose power or stand still, links break or let nothing through one way or both.
 
 use super::super::network::NodeId;
-use super::{FAULT, HEAL, LINK_HEALS, RESTART, STALL_ENDS, STRIKE, Scenario};
+use super::{FAULT, HEAL, Kind, LINK_HEALS, RESTART, STALL_ENDS, STRIKE, Scenario};
 use crate::node::Role;
 use crate::storage::rocks::simulated::Crash;
 
@@ -15,6 +15,16 @@ impl Scenario<'_> {
         let count = self.world.nodes.len() as u64;
         let node = self.rng.below(count) as usize;
         let other = (node + 1 + self.rng.below(count - 1) as usize) % self.world.nodes.len();
+        if let Some((node, from)) = self.world.copy_under_way()
+            && self.rng.below(2) == 0
+        {
+            return match self.rng.below(4) {
+                0 => self.crash(node),
+                1 => self.crash(from),
+                2 => self.cut(from, node),
+                _ => self.world.break_links(node, from),
+            };
+        }
         match self.rng.below(16) {
             0..=3 => self.crash(node),
             12 | 13 => {
@@ -111,17 +121,14 @@ impl Scenario<'_> {
             return;
         }
         if self.operator.needs(node) {
-            if self.is_graceful {
+            if self.kind != Kind::Rough {
                 return;
             }
             // His switch by hand may leave two primaries now.
             self.gives_word();
         }
         let crash = if self.has_power_cuts && self.rng.below(2) == 0 {
-            let unsynced = self.world.nodes[node].disk.unsynced_records();
-            Crash::Power {
-                unsynced_records_left: self.rng.below(unsynced as u64 + 1) as usize,
-            }
+            self.world.power_cut(node)
         } else {
             Crash::Process
         };
@@ -141,6 +148,7 @@ impl Scenario<'_> {
 
     pub(super) fn restart(&mut self, node: NodeId) {
         if self.world.nodes[node].server.is_none()
+            && !self.operator.keeps_down(node)
             && let Err(text) = self.world.start(node)
         {
             panic!("node {node} does not start again: {text}");

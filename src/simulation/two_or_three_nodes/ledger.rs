@@ -1,73 +1,37 @@
 //! What writers were told, and what must be there at the end: nothing acknowledged is lost, nothing is done twice, order is kept.
+//! Where an operator has given writes up, what a WAIT has confirmed is there all the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::network::NodeId;
-use super::super::operations::LOG;
+use super::super::queue::Queue;
 use super::super::resp::Value;
+use super::questions::{Asked, Moment, Operation};
 
-/// A place in the history of a node: which one, its run, and the turns before.
-pub(super) type Moment = (NodeId, u64, u64);
-
-/// One thing that a writer asks for.
-#[derive(Clone, Debug)]
-pub(super) enum Operation {
-    /// Writes a register, whose values only grow; one writer owns it.
-    Set { register: String, value: i64 },
-    /// Counts by one.
-    Incr { counter: String },
-    /// In a transaction: counts and writes a register.
-    IncrAndSet {
-        counter: String,
-        register: String,
-        value: i64,
-    },
-    /// Appends to the log.
-    Append { token: String },
-}
-
-impl Operation {
-    /// The commands.
-    pub fn commands(&self) -> Vec<Vec<String>> {
-        let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
-        match self {
-            Operation::Set { register, value } => {
-                vec![words(&["SET", register, &value.to_string()])]
-            }
-            Operation::Incr { counter } => vec![words(&["INCR", counter])],
-            Operation::IncrAndSet {
-                counter,
-                register,
-                value,
-            } => vec![
-                words(&["MULTI"]),
-                words(&["INCR", counter]),
-                words(&["SET", register, &value.to_string()]),
-                words(&["EXEC"]),
-            ],
-            Operation::Append { token } => vec![words(&["RPUSH", LOG, token])],
-        }
-    }
-}
-
-/// An operation on its way.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub operation: Operation,
-    /// When its last byte reached the node.
-    pub delivered: Option<Moment>,
+/// What must be there at the end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kept {
+    /// Everything acknowledged.
+    Acknowledged,
+    /// What was confirmed by a WAIT.
+    Confirmed,
+    /// Nothing for certain.
+    Nothing,
 }
 
 #[derive(Default)]
 struct Counter {
     /// What INCR gave, with how often it did.
     acknowledged: BTreeMap<i64, u64>,
+    /// The highest of them that a replica had.
+    confirmed: i64,
     unknown: i64,
 }
 
 #[derive(Default)]
 struct Register {
     acknowledged: i64,
+    confirmed: i64,
     sent: i64,
     refused: BTreeSet<i64>,
 }
@@ -76,6 +40,7 @@ struct Append {
     token: String,
     position: i64,
     delivered: Option<Moment>,
+    is_confirmed: bool,
 }
 
 /// Everything that writers were told.
@@ -85,7 +50,9 @@ pub(super) struct Ledger {
     registers: BTreeMap<String, Register>,
     appends: Vec<Append>,
     appends_unknown: BTreeSet<String>,
+    queue: Queue,
     pub acknowledged: u64,
+    pub confirmed: u64,
     pub refused: u64,
     pub unknown: u64,
 }
@@ -97,74 +64,130 @@ fn number(value: &Value) -> i64 {
     }
 }
 
+/// What a taker was given.
+fn taken(value: &Value) -> Option<&str> {
+    match value {
+        Value::Array(Some(parts)) => parts.get(1)?.text(),
+        Value::Array(None) => None,
+        other => panic!("BLPOP gives {other:?}"),
+    }
+}
+
 impl Ledger {
+    fn register(&mut self, name: &str) -> &mut Register {
+        self.registers.entry(name.to_owned()).or_default()
+    }
+
     /// An operation is about to be sent.
     pub fn asked(&mut self, operation: &Operation) {
-        if let Operation::Set { register, value }
-        | Operation::IncrAndSet {
-            register, value, ..
-        } = operation
-        {
-            let it = self.registers.entry(register.clone()).or_default();
-            it.sent = it.sent.max(*value);
+        if let Some((register, value)) = operation.written() {
+            let it = self.register(register);
+            it.sent = it.sent.max(value);
         }
     }
 
-    /// The replies to an operation, one a command. True when it was refused.
+    /// The replies to a question, one a command. True when it was refused.
     pub fn answered(&mut self, asked: &Asked, replies: &[Value]) -> bool {
+        let operation = &asked.question.operation;
+        let (waited, replies) = match (asked.question.wait_ms, replies) {
+            (Some(_), [replies @ .., waited]) => (Some(waited), replies),
+            (_, replies) => (None, replies),
+        };
         let Some(last) = replies.last() else {
             return false;
         };
         if let Value::Error(text) = last {
-            let known = ["READONLY ", "EXECABORT ", "MASTERDOWN ", "LOADING "];
-            assert!(
-                known.iter().any(|known| text.starts_with(known)),
-                "{:?} gives {text}",
-                asked.operation
-            );
-            self.refused += 1;
-            if let Operation::Set { register, value }
-            | Operation::IncrAndSet {
-                register, value, ..
-            } = &asked.operation
-            {
-                let it = self.registers.entry(register.clone()).or_default();
-                it.refused.insert(*value);
-            }
+            self.refuse(operation, text);
             return true;
         }
         self.acknowledged += 1;
-        match &asked.operation {
-            Operation::Set { register, value } => self.written(register, *value),
-            Operation::Incr { counter } => self.counted(counter, number(last)),
-            Operation::IncrAndSet {
-                counter,
-                register,
-                value,
-            } => {
-                let Value::Array(Some(results)) = last else {
-                    panic!("EXEC gives {last:?}")
-                };
-                self.counted(counter, number(&results[0]));
-                self.written(register, *value);
+        self.acknowledge(asked, last);
+        match waited {
+            None => {}
+            Some(Value::Int(replicas)) => {
+                if *replicas > 0 {
+                    self.confirmed += 1;
+                    self.confirm(operation, last);
+                }
+            }
+            Some(Value::Error(text)) => {
+                let known = ["ERR WAIT cannot be used with replica ", "UNBLOCKED "];
+                let is_known = known.iter().any(|known| text.starts_with(known));
+                assert!(is_known, "WAIT gives {text}");
+            }
+            Some(other) => panic!("WAIT gives {other:?}"),
+        }
+        false
+    }
+
+    fn refuse(&mut self, operation: &Operation, text: &str) {
+        let known = ["READONLY ", "EXECABORT ", "MASTERDOWN ", "LOADING "];
+        let is_unblocked =
+            matches!(operation, Operation::Take { .. }) && text.starts_with("UNBLOCKED ");
+        assert!(
+            is_unblocked || known.iter().any(|known| text.starts_with(known)),
+            "{operation:?} gives {text}"
+        );
+        self.refused += 1;
+        if let Some((register, value)) = operation.written() {
+            self.register(register).refused.insert(value);
+        }
+    }
+
+    fn acknowledge(&mut self, asked: &Asked, last: &Value) {
+        let operation = &asked.question.operation;
+        if let Some((register, value)) = operation.written() {
+            let it = self.register(register);
+            it.acknowledged = it.acknowledged.max(value);
+        }
+        match operation {
+            Operation::Set { .. } => assert_eq!(last.text(), Some("OK")),
+            Operation::Incr { counter } | Operation::IncrAndSet { counter, .. } => {
+                let it = self.counters.entry(counter.clone()).or_default();
+                *it.acknowledged.entry(counted(last)).or_default() += 1;
             }
             Operation::Append { token } => self.appends.push(Append {
                 token: token.clone(),
                 position: number(last),
                 delivered: asked.delivered,
+                is_confirmed: false,
             }),
+            Operation::Offer { item } => {
+                assert!(number(last) > 0);
+                self.queue.offered(item);
+            }
+            Operation::Take { .. } => {
+                if let Some(item) = taken(last) {
+                    self.queue.taken(item);
+                }
+            }
         }
-        false
     }
 
-    fn written(&mut self, register: &str, value: i64) {
-        let it = self.registers.entry(register.to_owned()).or_default();
-        it.acknowledged = it.acknowledged.max(value);
-    }
-
-    fn counted(&mut self, counter: &str, value: i64) {
-        let it = self.counters.entry(counter.to_owned()).or_default();
-        *it.acknowledged.entry(value).or_default() += 1;
+    /// A replica has it too.
+    fn confirm(&mut self, operation: &Operation, last: &Value) {
+        if let Some((register, value)) = operation.written() {
+            let it = self.register(register);
+            it.confirmed = it.confirmed.max(value);
+        }
+        match operation {
+            Operation::Set { .. } => {}
+            Operation::Incr { counter } | Operation::IncrAndSet { counter, .. } => {
+                let it = self.counters.entry(counter.clone()).or_default();
+                it.confirmed = it.confirmed.max(counted(last));
+            }
+            Operation::Append { .. } => {
+                if let Some(append) = self.appends.last_mut() {
+                    append.is_confirmed = true;
+                }
+            }
+            Operation::Offer { item } => self.queue.confirm_offer(item),
+            Operation::Take { .. } => {
+                if let Some(item) = taken(last) {
+                    self.queue.confirm_take(item);
+                }
+            }
+        }
     }
 
     /// The connection is gone before its replies were: it has happened or not.
@@ -177,9 +200,13 @@ impl Ledger {
             Operation::Append { token } => {
                 self.appends_unknown.insert(token.clone());
             }
+            Operation::Offer { item } => self.queue.offer_lost(item),
+            Operation::Take { .. } => self.queue.take_lost(),
             Operation::Set { .. } => {}
         }
     }
+
+    // ---- the end ----
 
     /// The keys to read at the end, counters and registers.
     pub fn keys(&self) -> Vec<String> {
@@ -187,8 +214,8 @@ impl Ledger {
         keys.cloned().collect()
     }
 
-    /// A key's value at the end. Where writes may have been lost (`may_lose`) only what must not be there is looked for.
-    pub fn finish_key(&self, key: &str, value: i64, may_lose: bool) {
+    /// A key's value at the end.
+    pub fn finish_key(&self, key: &str, value: i64, kept: Kept) {
         if let Some(it) = self.counters.get(key) {
             let sure: u64 = it.acknowledged.values().sum();
             let most = sure as i64 + it.unknown;
@@ -196,14 +223,19 @@ impl Ledger {
                 value <= most,
                 "{key} stands at {value}, and only {most} were asked for"
             );
-            if !may_lose {
+            if kept == Kept::Acknowledged {
                 let twice = it.acknowledged.iter().find(|(_, times)| **times > 1);
                 assert_eq!(twice, None, "{key} counts twice to the same number");
-                assert!(
-                    value >= sure as i64,
-                    "{key} stands at {value}, and {sure} were acknowledged"
-                );
             }
+            let least = match kept {
+                Kept::Acknowledged => sure as i64,
+                Kept::Confirmed => it.confirmed,
+                Kept::Nothing => 0,
+            };
+            assert!(
+                value >= least,
+                "{key} stands at {value}, and {least} were acknowledged"
+            );
         }
         if let Some(it) = self.registers.get(key) {
             assert!(value <= it.sent, "{key} is {value}, which nobody wrote");
@@ -211,17 +243,30 @@ impl Ledger {
                 !it.refused.contains(&value),
                 "{key} is {value}, whose write was refused"
             );
+            let least = match kept {
+                Kept::Acknowledged => it.acknowledged,
+                Kept::Confirmed => it.confirmed,
+                Kept::Nothing => 0,
+            };
             assert!(
-                may_lose || value >= it.acknowledged,
-                "{key} is {value}, and {} was acknowledged",
-                it.acknowledged
+                value >= least,
+                "{key} is {value}, and {least} was acknowledged"
             );
+        }
+    }
+
+    /// The queue at the end.
+    pub fn finish_queue(&self, queue: &[String], kept: Kept) {
+        match kept {
+            Kept::Acknowledged => self.queue.finish(queue),
+            Kept::Confirmed => self.queue.finish_confirmed(queue),
+            Kept::Nothing => self.queue.finish_unrefused(queue),
         }
     }
 
     /// The log at the end. `is_released` says of a moment whether parked commands were run around then: they may stand on either
     /// side of what came at that time.
-    pub fn finish_log(&self, log: &[String], may_lose: bool, is_released: impl Fn(Moment) -> bool) {
+    pub fn finish_log(&self, log: &[String], kept: Kept, is_released: impl Fn(Moment) -> bool) {
         let distinct: BTreeSet<&String> = log.iter().collect();
         assert_eq!(distinct.len(), log.len(), "a token stands twice: {log:?}");
         let known: BTreeSet<&String> = self.appends.iter().map(|append| &append.token).collect();
@@ -231,17 +276,25 @@ impl Ledger {
                 "{token} stands in the log though it was refused"
             );
         }
-        if may_lose {
-            return;
-        }
         for append in &self.appends {
-            assert_eq!(
-                log.get(append.position as usize - 1),
-                Some(&append.token),
-                "the log lacks an acknowledged token at {}",
+            let is_kept = match kept {
+                Kept::Acknowledged => true,
+                Kept::Confirmed => append.is_confirmed,
+                Kept::Nothing => false,
+            };
+            assert!(
+                !is_kept || log.get(append.position as usize - 1) == Some(&append.token),
+                "the log lacks {}, an acknowledged token, at {}",
+                append.token,
                 append.position
             );
         }
+        if kept == Kept::Acknowledged {
+            self.check_order(is_released);
+        }
+    }
+
+    fn check_order(&self, is_released: impl Fn(Moment) -> bool) {
         let mut appends: Vec<&Append> = self.appends.iter().collect();
         appends.sort_by_key(|append| append.position);
         // By node and run: who came in an earlier turn stands earlier.
@@ -261,5 +314,13 @@ impl Ledger {
             );
             *before = (turn, &append.token);
         }
+    }
+}
+
+/// What INCR gave, alone or in front in a transaction.
+fn counted(last: &Value) -> i64 {
+    match last {
+        Value::Array(Some(results)) => results.first().map_or(0, number),
+        other => number(other),
     }
 }

@@ -2,8 +2,9 @@
 //! FAILOVER in all its forms, and ends processes; in a run that is not graceful he also promotes and demotes whom he likes.
 
 use super::super::network::{Delays, LinkId, NodeId};
-use super::super::resp::{self, Value};
-use super::{ABORT, CALL, LOOK, OPERATOR, STRIKE, Scenario};
+use super::super::resp::{self, Replies, Value};
+use super::rescue::Rescue;
+use super::{ABORT, CALL, Kind, LOOK, OPERATOR, STRIKE, Scenario};
 use crate::node::Role;
 
 /// How long he waits for an answer.
@@ -39,7 +40,7 @@ struct Switch {
 
 struct Call {
     link: LinkId,
-    received: Vec<u8>,
+    replies: Replies,
     number: u64,
 }
 
@@ -48,6 +49,7 @@ struct Call {
 pub(super) struct Operator {
     call: Option<Call>,
     switch: Option<Switch>,
+    pub rescue: Option<Rescue>,
     calls: u64,
     /// The answer to the last call that belongs to no switch.
     pub answer: Option<Value>,
@@ -61,7 +63,12 @@ impl Operator {
 
     /// Nothing is under way.
     pub fn is_idle(&self) -> bool {
-        self.call.is_none() && self.switch.is_none()
+        self.call.is_none() && self.switch.is_none() && self.rescue.is_none()
+    }
+
+    /// A node that was killed and is not to be started yet.
+    pub fn keeps_down(&self, node: NodeId) -> bool {
+        self.rescue.is_some_and(|rescue| rescue.keeps_down(node))
     }
 
     /// Whom a crash would leave in the middle of a switch by hand: that would be his doing, not the nodes'.
@@ -82,7 +89,7 @@ impl Scenario<'_> {
         self.operator.answer = None;
         self.operator.call = Some(Call {
             link,
-            received: Vec::new(),
+            replies: Replies::default(),
             number,
         });
         let mut bytes = Vec::new();
@@ -107,8 +114,8 @@ impl Scenario<'_> {
         let Some(call) = &mut self.operator.call else {
             return;
         };
-        call.received.extend_from_slice(bytes);
-        if let Some((value, _)) = resp::decode(&call.received) {
+        call.replies.add(bytes);
+        if let Some(value) = call.replies.take() {
             self.call_ended(Some(value));
         }
     }
@@ -120,9 +127,12 @@ impl Scenario<'_> {
         };
         self.world.note(format_args!("operator hears {answer:?}"));
         self.world.close(call.link);
-        match self.operator.switch {
-            Some(switch) => self.go_on(switch, answer.as_ref()),
-            None => self.operator.answer = answer,
+        if let Some(switch) = self.operator.switch {
+            self.go_on(switch, answer.as_ref());
+        } else if let Some(rescue) = self.operator.rescue {
+            self.go_on_rescuing(rescue, answer.as_ref());
+        } else {
+            self.operator.answer = answer;
         }
     }
 
@@ -146,7 +156,7 @@ impl Scenario<'_> {
             // Nobody knows who it is. FAILOVER may be given up; else there is nothing to do but wait.
             match choice {
                 0..=3 => self.call(any, &["FAILOVER", "ABORT"]),
-                4 if !self.is_graceful => self.promote(any),
+                4 if self.kind == Kind::Rough => self.promote(any),
                 _ => {}
             }
             return;
@@ -160,8 +170,9 @@ impl Scenario<'_> {
                 self.call(any, &["CLIENT", "PAUSE", &ms, "WRITE"]);
             }
             15 if self.world.nodes[any].server.is_some() => self.end_process(any),
-            16 if !self.is_graceful => self.promote(other),
-            17 if !self.is_graceful => self.follow(any, other),
+            16..=19 if self.kind == Kind::Killing => self.kill(primary),
+            16 if self.kind == Kind::Rough => self.promote(other),
+            17 if self.kind == Kind::Rough => self.follow(any, other),
             _ => self.repoint_strays(),
         }
     }
@@ -192,7 +203,7 @@ impl Scenario<'_> {
         if node == of {
             return;
         }
-        if !self.is_graceful {
+        if self.kind == Kind::Rough {
             self.gives_word();
         }
         let addr = self.world.addr(of);
@@ -214,7 +225,7 @@ impl Scenario<'_> {
         match self.rng.below(6) {
             0 => self.call(primary, &["FAILOVER"]),
             1 => self.call(primary, &["FAILOVER", "TIMEOUT", &timeout]),
-            2 if !self.is_graceful => {
+            2 if self.kind == Kind::Rough => {
                 self.gives_word();
                 self.call(
                     primary,
@@ -235,6 +246,7 @@ impl Scenario<'_> {
         let primary = primaries.iter().flatten().next().copied();
         if let Some(primary) = primary
             && self.operator.switch.is_none()
+            && self.operator.rescue.is_none()
             && self.is_active
         {
             self.call(primary, &["FAILOVER", "ABORT"]);
@@ -274,21 +286,23 @@ impl Scenario<'_> {
         Some(format!("{}:{}", followed.host, followed.port))
     }
 
+    /// A node runs and is in the middle of no switch.
+    pub(super) fn is_quiet(&self, node: NodeId) -> bool {
+        let server = self.world.nodes[node].server.as_ref();
+        server.is_some_and(|server| {
+            let it = server.node();
+            !it.failover.is_active()
+                && it.shutdown.is_none()
+                && it.replication.change.is_none()
+                && it.takeover.forbids_role_change().is_none()
+        })
+    }
+
     // ---- by hand ----
 
     fn switch_by_hand(&mut self, from: NodeId, to: NodeId) {
         // Nobody switches by hand while another switch is under way.
-        let is_quiet = |node: NodeId| {
-            let server = self.world.nodes[node].server.as_ref();
-            server.is_some_and(|server| {
-                let it = server.node();
-                !it.failover.is_active()
-                    && it.shutdown.is_none()
-                    && it.replication.change.is_none()
-                    && it.takeover.forbids_role_change().is_none()
-            })
-        };
-        if !is_quiet(from) || !is_quiet(to) {
+        if !self.is_quiet(from) || !self.is_quiet(to) {
             return;
         }
         self.take_step(Switch {
@@ -323,10 +337,13 @@ impl Scenario<'_> {
 
     /// Looks once more whether both are level.
     pub(super) fn look_again(&mut self) {
-        if let Some(switch) = self.operator.switch
-            && self.operator.call.is_none()
-        {
+        if self.operator.call.is_some() {
+            return;
+        }
+        if let Some(switch) = self.operator.switch {
             self.take_step(switch);
+        } else if let Some(rescue) = self.operator.rescue {
+            self.take_rescue_step(rescue);
         }
     }
 

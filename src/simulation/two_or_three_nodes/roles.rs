@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Scenario;
-use super::ledger::Moment;
+use super::questions::Moment;
+use crate::client::waiting::Reason;
 use crate::node::{Node, Role};
 use crate::storage::seq::Seq;
 
@@ -58,6 +59,11 @@ impl Scenario<'_> {
                 self.history.was_paused[node] = false;
                 continue;
             };
+            if server.node().role == Role::Replica {
+                let waiting = &server.node().waiting;
+                let in_vain = waiting.count(Reason::Keys) + waiting.count(Reason::Acks);
+                assert_eq!(in_vain, 0, "clients wait in vain on node {node}, a replica");
+            }
             let is_paused = server.node().pause.is_active() || server.node().role != Role::Primary;
             if self.history.was_paused[node] && !is_paused {
                 let moment = (node, it.incarnation, it.turns);

@@ -1,7 +1,7 @@
 //! Opening links, and what is on its way on them.
 
 use super::super::network::{Delays, End, Lane, Link, LinkId, NodeId, Way};
-use super::{Event, World};
+use super::{Event, Occurrence, World};
 use crate::reactor::simulated::{Dialed, SimStream, Wire};
 
 impl World<'_> {
@@ -133,6 +133,7 @@ impl World<'_> {
                 it.is_over = true;
             }
         }
+        self.break_copies(one, other);
         self.replan(one);
         self.replan(other);
     }
@@ -216,9 +217,70 @@ impl World<'_> {
         );
     }
 
+    /// What was put on its way arrives, unless the way is cut.
+    pub(super) fn arrive(
+        &mut self,
+        link: LinkId,
+        way: Way,
+        bytes: Option<Vec<u8>>,
+        sent_us: u64,
+    ) -> Occurrence {
+        let it = &mut self.links[link];
+        if it.is_over {
+            return Occurrence::Nothing;
+        }
+        let lane = it.lane(way);
+        let lets_through = bytes.as_ref().is_some_and(Vec::is_empty);
+        if !lets_through {
+            lane.held.push_back((bytes, sent_us));
+        }
+        if lane.is_cut {
+            return Occurrence::Nothing;
+        }
+        let Some((bytes, sent_us)) = lane.held.pop_front() else {
+            return Occurrence::Nothing;
+        };
+        it.lane(way).arrived_bytes += bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
+        let total = it.lane(way).arrived_bytes;
+        match (it.receiver(way), bytes) {
+            (End::Outside, Some(bytes)) => {
+                return Occurrence::Bytes {
+                    link,
+                    bytes,
+                    sent_us,
+                };
+            }
+            (End::Outside, None) => {
+                it.is_over = true;
+                // What was under way to a process that is gone, or that has closed, is answered by a reset.
+                if let End::Node { wire, .. } = &it.far {
+                    wire.break_off();
+                }
+                return Occurrence::Closed { link };
+            }
+            (End::Node { node, wire, .. }, bytes) => {
+                let node = *node;
+                match bytes {
+                    Some(bytes) => wire.arrive(&bytes),
+                    None => {
+                        wire.end();
+                        it.lane(way).is_over = true;
+                        it.is_over = it.to_far.is_over && it.to_near.is_over;
+                    }
+                }
+                self.replan(node);
+                if matches!(self.links[link].sender(way), End::Outside) {
+                    return Occurrence::Delivered { link, bytes: total };
+                }
+            }
+        }
+        Occurrence::Nothing
+    }
+
     /// Takes what a node has written or closed, and puts it on its way.
     pub(super) fn collect(&mut self, node: NodeId) {
         self.dial(node);
+        self.begin_copies(node);
         let links = &self.links;
         self.live.retain(|&link| !links[link].is_over);
         for at in 0..self.live.len() {

@@ -4,6 +4,28 @@ use super::super::network::NodeId;
 use super::{Event, World};
 use crate::server::simulated::Helper;
 
+/// Microseconds between two rounds of a syncer.
+const SYNC_INTERVAL_US: u64 = 1_000_000;
+/// Microseconds between two looks of a flusher at a stall.
+const STALL_POLL_US: u64 = 5000;
+/// Microseconds between a write of the state and that of its second copy.
+const MIRROR_AFTER_US: u64 = 1_000_000;
+
+/// A thread of a node that does a step at a time while it has something to do.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Thread {
+    Flusher,
+    Syncer,
+    /// The workers: a job.
+    Worker,
+    /// Writes the state file.
+    StateWriter,
+    /// The same one, when it has time.
+    StateMirror,
+    /// Not a thread: what all of them say reaches the loop.
+    Mail,
+}
+
 impl World<'_> {
     pub(super) fn plan_turn(&mut self, node: NodeId, at_us: u64) {
         let it = &mut self.nodes[node];
@@ -29,28 +51,82 @@ impl World<'_> {
         let flusher = server.has_flusher_work();
         let job = server.job_count() > 0;
         let writer = server.has_state_to_write();
+        let mirror = server.has_copy_of_state_to_write();
         let message = server.messages_under_way() > 0;
         let run = self.nodes[node].incarnation;
         if let Some(sleep) = sleep {
             self.plan_turn(node, self.now_us + sleep.as_micros() as u64);
         }
-        if flusher && !std::mem::replace(&mut self.nodes[node].has_flusher_step, true) {
-            let delay = self.delay(self.weather.flusher_us);
-            self.put(self.now_us + delay, Event::Flusher { node, run });
+        if mirror && self.nodes[node].threads.insert(Thread::StateMirror) {
+            let delay = MIRROR_AFTER_US + self.delay(self.weather.job_us);
+            let thread = Thread::StateMirror;
+            self.put(self.now_us + delay, Event::Thread { node, run, thread });
         }
-        if job && !std::mem::replace(&mut self.nodes[node].has_job_step, true) {
-            let delay = self.delay(self.weather.job_us);
-            self.put(self.now_us + delay, Event::Job { node, run });
-        }
-        if writer && !std::mem::replace(&mut self.nodes[node].has_writer_step, true) {
-            let delay = self.delay(self.weather.job_us);
-            self.put(self.now_us + delay, Event::Writer { node, run });
-        }
-        if message && !std::mem::replace(&mut self.nodes[node].has_message_step, true) {
-            let delay = self.delay(self.weather.message_us);
-            self.put(self.now_us + delay, Event::Message { node, run });
+        let weather = self.weather;
+        for (thread, has_work, most_us) in [
+            (Thread::Flusher, flusher, weather.flusher_us),
+            (Thread::Worker, job, weather.job_us),
+            (Thread::StateWriter, writer, weather.job_us),
+            (Thread::Mail, message, weather.message_us),
+        ] {
+            if has_work && self.nodes[node].threads.insert(thread) {
+                let delay = self.delay(most_us);
+                self.put(self.now_us + delay, Event::Thread { node, run, thread });
+            }
         }
         self.plan_helpers(node);
+    }
+
+    pub(super) fn plan_sync(&mut self, node: NodeId, run: u64) {
+        let thread = Thread::Syncer;
+        let event = Event::Thread { node, run, thread };
+        self.put(self.now_us + SYNC_INTERVAL_US, event);
+    }
+
+    pub(super) fn thread_step(&mut self, node: NodeId, run: u64, thread: Thread) {
+        let Some(server) = self.process(node, run) else {
+            return;
+        };
+        match thread {
+            Thread::Flusher => {
+                let was_busy = server.step_flusher();
+                let is_stalled = server.is_stalled();
+                if was_busy {
+                    self.note(format_args!("node {node} flusher"));
+                }
+                if is_stalled {
+                    // It looks again; until then nothing else is planned for it.
+                    self.put(
+                        self.now_us + STALL_POLL_US,
+                        Event::Thread { node, run, thread },
+                    );
+                    return self.replan(node);
+                }
+            }
+            Thread::Syncer => {
+                server.step_syncer();
+                self.plan_sync(node, run);
+            }
+            Thread::Worker => {
+                let count = server.job_count();
+                let place = self.rng.below(count.max(1) as u64) as usize;
+                if let Some(server) = self.process(node, run) {
+                    server.run_job(place);
+                }
+                self.note(format_args!("node {node} worker"));
+            }
+            Thread::StateWriter => {
+                server.step_writer();
+                self.note(format_args!("node {node} writes its state"));
+            }
+            Thread::StateMirror => {
+                server.mirror_state();
+                self.note(format_args!("node {node} writes its state again"));
+            }
+            Thread::Mail => server.deliver_message(),
+        }
+        self.nodes[node].threads.remove(&thread);
+        self.replan(node);
     }
 
     /// Plans the next round of each helper. One that is woken before its time does it earlier.

@@ -59,7 +59,11 @@ pub enum Crash {
     /// The process alone: everything appended is there.
     Process,
     /// The machine: of what was appended and not synced, so many records are left (at most as many as there were).
-    Power { unsynced_records_left: usize },
+    Power {
+        unsynced_records_left: usize,
+        /// Of each write into the state file that was not synced, so many bytes are left.
+        state_bytes_left: usize,
+    },
 }
 
 pub(super) struct DiskState {
@@ -75,8 +79,10 @@ pub(super) struct DiskState {
     /// Full copies that were put in place.
     pub copies: usize,
     pub state_file: Option<Vec<u8>>,
-    /// What a power cut would leave of it.
+    /// The state file on stable storage.
     pub synced_state_file: Option<Vec<u8>>,
+    /// What was written into it since, and where.
+    pub unsynced_state: Vec<(usize, Vec<u8>)>,
     pub faults: Faults,
     pub free_bytes: u64,
     /// Whether a process has it open.
@@ -86,6 +92,12 @@ pub(super) struct DiskState {
 /// A disk; clones are the same one.
 #[derive(Clone)]
 pub struct Disk(Arc<Mutex<DiskState>>);
+
+impl std::fmt::Debug for Disk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a simulated disk")
+    }
+}
 
 thread_local! {
     /// Simulated disks of this thread's tests, by data directory.
@@ -115,6 +127,7 @@ impl Mounted {
             copies: 0,
             state_file: None,
             synced_state_file: None,
+            unsynced_state: Vec::new(),
             faults: Faults::default(),
             free_bytes: 1 << 40,
             is_open: false,
@@ -186,16 +199,14 @@ impl Disk {
             .collect()
     }
 
-    /// Fetches a full copy of another disk, on which a process has a database open.
-    pub fn fetch(&self, from: &Disk) -> Result<(), String> {
-        let from = from.state();
-        if !from.is_open {
-            return Err("nobody ships files there".to_owned());
-        }
-        let copy = from.log.clone();
-        drop(from);
-        self.state().copy = Some(copy);
-        Ok(())
+    /// What a checkpoint that is made now holds.
+    pub fn checkpoint(&self) -> Vec<Logged> {
+        self.state().log.clone()
+    }
+
+    /// A full copy of another disk's data was fetched, and waits to be put in place.
+    pub fn put_copy(&self, records: Vec<Logged>) {
+        self.state().copy = Some(records);
     }
 
     /// Whether a fetched copy waits.
@@ -258,14 +269,20 @@ impl Disk {
         state.faults = Faults::default();
         if let Crash::Power {
             unsynced_records_left,
+            state_bytes_left,
         } = crash
         {
             let left = state.synced.saturating_add(unsynced_records_left);
             state.log.truncate(left);
-            // One that is on its way stays where records on their way do.
-            if unsynced_records_left == 0 {
-                state.state_file = state.synced_state_file.clone();
+            let mut file = state.synced_state_file.clone();
+            for (at, bytes) in std::mem::take(&mut state.unsynced_state) {
+                let left = &bytes[..bytes.len().min(state_bytes_left)];
+                if let Some(file) = &mut file {
+                    file[at..at + left.len()].copy_from_slice(left);
+                }
             }
+            state.synced_state_file.clone_from(&file);
+            state.state_file = file;
         }
     }
 
@@ -278,14 +295,25 @@ impl Disk {
         self.state().state_file.clone()
     }
 
-    /// Replaces the state file, and does not sync it.
-    pub fn write_state_file(&self, bytes: Vec<u8>) {
+    /// Puts a new state file in place, synced.
+    pub fn create_state_file(&self, bytes: Vec<u8>) {
         self.state().state_file = Some(bytes);
+        self.sync_state();
+    }
+
+    /// Writes into the state file, and does not sync it.
+    pub fn write_state_at(&self, bytes: &[u8], at: usize) {
+        let mut state = self.state();
+        if let Some(file) = &mut state.state_file {
+            file[at..at + bytes.len()].copy_from_slice(bytes);
+        }
+        state.unsynced_state.push((at, bytes.to_vec()));
     }
 
     /// Syncs the state file.
-    pub fn sync_state_file(&self) {
+    pub fn sync_state(&self) {
         let mut state = self.state();
         state.synced_state_file = state.state_file.clone();
+        state.unsynced_state.clear();
     }
 }

@@ -107,6 +107,7 @@ fn a_crash_leaves_what_was_appended_and_a_power_cut_what_was_synced() {
     drop(rocks);
     mounted.disk.crash(Crash::Power {
         unsynced_records_left: 0,
+        state_bytes_left: 0,
     });
     let rocks = Rocks::open(&options).expect("a database");
     assert_eq!(scanned(&rocks, b"", None, Direction::Forward), "a");
