@@ -92,13 +92,16 @@ fn new_shipping(config: &crate::config::Config) -> Shipping {
 }
 
 impl Server {
-    /// Clears away what an earlier process has left of copies.
-    pub(super) fn begin_copying(&mut self, is_replaced: bool) {
+    /// Clears away what an earlier process has left of copies: the database is open and the state file speaks of it.
+    pub(super) fn begin_copying(&mut self) {
         let dir = self.node.config.dir.clone();
+        let fetching = self.fetching.leftovers();
         self.workers.give(Job::new(move |sender| {
-            if is_replaced && let Err(error) = swap::finish(&dir) {
+            // Also where no replacement is under way: the process may have ended while it removed the old data.
+            if let Err(error) = swap::finish(&dir) {
                 log::warn!("the data from before a full copy cannot be removed: {error}");
             }
+            fetching.discard(&dir);
             if let Err(error) = checkpoint::remove(&dir) {
                 log::warn!("an old checkpoint cannot be removed: {error}");
             }

@@ -170,6 +170,7 @@ impl Server {
         let Some(change) = self.node.replication.change.take() else {
             return;
         };
+        self.discard_unused_copy();
         match change.goal {
             Goal::Primary => self.take_primary_role(),
             Goal::Replica { host, port } => self.start_follower(host, port),
@@ -342,6 +343,8 @@ impl Server {
                     followed.problem = None;
                     followed.down_since = None;
                     log::info!("the link to {}:{} is up", followed.host, followed.port);
+                    // An earlier try to copy may have failed, and this node need not be copied any more.
+                    self.discard_unused_copy();
                     self.settle_offer();
                 } else {
                     followed.down_since.get_or_insert(now);

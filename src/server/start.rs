@@ -174,7 +174,6 @@ impl Server {
         let addrs = reactor.listeners().tcp_addrs();
         node.any_port = addrs.first().map_or(0, |addr| addr.port());
         let copying = Copying::new(&node.config);
-        let is_replaced = rocks.is_replaced();
         let mut server = Server {
             node,
             reactor,
@@ -211,7 +210,7 @@ impl Server {
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
-        server.begin_copying(is_replaced);
+        server.begin_copying();
         server.node.takeover = Takeover::restore(server.durable.state.takeovers.clone());
         server.resume_role();
         server.resume_failover();
