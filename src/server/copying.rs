@@ -200,7 +200,18 @@ impl Server {
                     Err(ShipError::Link(Halt::Closed)) => {
                         log::info!("a replica has closed its connection before it had all files");
                     }
-                    Err(error) => log::warn!("a replica could not be sent files: {error}"),
+                    Err(ShipError::Link(Halt::Cancelled)) => {
+                        log::info!(
+                            "a replica was not sent all files: the checkpoint goes with the database"
+                        );
+                    }
+                    Err(error) => {
+                        log::warn!("a replica could not be sent files: {error}");
+                        // Somebody has cleaned up, or the disk is bad: whoever asks next gets another checkpoint.
+                        if matches!(error, ShipError::Io { .. }) {
+                            self.copying.checkpoint.forget();
+                        }
+                    }
                 }
             }
             CopyEvent::Swapped(exchanged, id) => self.swapped(exchanged, id),

@@ -264,7 +264,18 @@ impl Server {
                 self.hand_over(key, &options, next);
             }
             Err(line) => {
-                log::info!("replica {address} may not continue from {next}: {line}");
+                let begins = evidence
+                    .ok()
+                    .filter(|evidence| evidence.holding.is_none() && next <= latest)
+                    .and_then(|evidence| match evidence.following {
+                        Some(record) if record.first == next => None,
+                        Some(record) => {
+                            Some(format!("; the log begins at {} by now", record.first))
+                        }
+                        None => Some(format!("; the log begins after {latest} by now")),
+                    });
+                let begins = begins.unwrap_or_default();
+                log::info!("replica {address} may not continue from {next}: {line}{begins}");
                 self.node.replication.refused_syncs += 1;
                 parking::unblock_with_error(&mut self.node, key, &ReplyError::new(line));
             }

@@ -358,6 +358,9 @@ impl Server {
             }
             FollowerEvent::CopyBegins { given_up } => {
                 let gives_up = match given_up {
+                    Some(0) => {
+                        "its log does not go back to where this node stands; nothing that was written here is given up".to_owned()
+                    }
                     Some(count) => {
                         format!("{count} writes of this node that it does not have are given up")
                     }

@@ -175,7 +175,8 @@ impl CheckpointState {
         self.is_busy = false;
     }
 
-    /// The database was replaced: the checkpoint is of another one and was removed with it.
+    /// There is no use in the checkpoint any more: the database was replaced and it was removed with the old one, or its files cannot
+    /// be read.
     pub fn forget(&mut self) {
         self.current = None;
     }
