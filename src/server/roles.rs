@@ -10,6 +10,7 @@
 //! 5. The role is taken: a primary draws a new history id and lets parked writes go on; a replica starts its follower.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 
 use super::{LoopEvent, Server};
 use crate::client::Linked;
@@ -72,6 +73,9 @@ impl Server {
             }
             (DurableRole::Primary, None) => {}
         }
+        // With an offer open it may be a replica soon.
+        let is_primary = self.durable.state.role == DurableRole::Primary;
+        self.set_filters_patient(!is_primary || self.durable.state.pending_offer.is_some());
     }
 
     /// Goes on with a change of role as far as it can go now.
@@ -182,6 +186,7 @@ impl Server {
 
     /// A history of this node's own begins.
     pub(super) fn begin_term(&mut self) -> ReplicationId {
+        self.set_filters_patient(false);
         let rng = &mut self.node.rng;
         let id = ReplicationId::draw(|bound| rng.below(bound));
         let latest = self.node.last_seq;
@@ -210,6 +215,7 @@ impl Server {
     }
 
     pub(super) fn start_follower(&mut self, host: String, port: u16) {
+        self.set_filters_patient(true);
         log::info!(
             "following {host}:{port} from sequence {}",
             self.node.last_seq
@@ -233,6 +239,11 @@ impl Server {
             Ok(follower) => self.following.follower = Some(follower),
             Err(error) => log::error!("no thread for following the primary: {error}"),
         }
+    }
+
+    /// Whether compaction leaves alone what has expired lately: on a replica, whose primary may have extended its time.
+    fn set_filters_patient(&self, is_patient: bool) {
+        self.patient_filters.store(is_patient, Ordering::Release);
     }
 
     /// What a batch must be like for this node's database to take it.

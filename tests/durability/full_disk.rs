@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::common::small_disk::{MIB, SmallDisk};
+use super::common::small_disk::SmallDisk;
 use super::common::{Conn, DEADLINE, Server, Value, holds_within, wait_until};
 use super::{set_numbered, stillpoint, wrong_numbers};
 

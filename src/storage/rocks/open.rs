@@ -84,6 +84,7 @@ pub(super) fn open_locked(
         slot_encoded: options.slot_encoded,
         scans: Arc::clone(&scans),
         unix_now: options.unix_now,
+        is_patient: Arc::clone(&options.patient_filters),
     });
     let db = open_db(&db_dir, &found, &tuned, &link, &filters)?;
     let families = family_handles(&db)?;
