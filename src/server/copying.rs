@@ -263,6 +263,11 @@ impl Server {
         }
     }
 
+    /// The log cannot be read from this update on, and never will be.
+    pub(super) fn log_broken_at(&mut self, seq: Seq) {
+        self.copying.checkpoint.log_broken_at(seq);
+    }
+
     /// Takes a client's socket to a thread that sends on it.
     fn send_on_thread(
         &mut self,

@@ -180,6 +180,11 @@ impl CheckpointState {
     pub fn forget(&mut self) {
         self.current = None;
     }
+
+    /// The log cannot be read from this update on: a replica could not go on after a checkpoint from before it.
+    pub fn log_broken_at(&mut self, seq: Seq) {
+        self.current.take_if(|current| current.seq.next() <= seq);
+    }
 }
 
 /// Makes checkpoints of one process's database; for the worker.

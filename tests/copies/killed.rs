@@ -2,10 +2,11 @@
 //! itself.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use crate::common::nodes::{number, offset, promote, start};
 use crate::common::proxy::{Proxy, Way};
-use crate::common::{Server, Setup, say, wait_until};
+use crate::common::{DEADLINE, Server, Setup, say, wait_until};
 use crate::data::{contents, write_all_types};
 use crate::{
     close_off, fetched_tables, fill, follow_through, names, start_small, wait_cleared, wait_same,
@@ -98,7 +99,9 @@ fn around_the_exchange_the_data_is_the_old_or_the_new() {
         follow_through(&replica, &proxy);
         wait_until("the copy begins", || copy.exists());
         let is_over = || !copy.exists() && !note.exists() && !old_db.exists();
+        let end = Instant::now() + DEADLINE;
         while !moments[round]() && !is_over() {
+            assert!(Instant::now() < end, "the copy does not end");
             std::hint::spin_loop();
         }
         replica.kill();

@@ -143,3 +143,47 @@ fn a_log_that_goes_while_it_is_read_ends_the_link_and_the_next_one_is_refused() 
     });
     assert!(number(&primary, "sync_full") <= 1);
 }
+
+/// A log in which a bit has flipped can be read up to there and never beyond; the database is good.
+#[test]
+fn a_replica_that_needs_a_damaged_part_of_the_log_is_copied() {
+    let primary = start(Setup::new());
+    primary.expect_log("the write-ahead log is damaged");
+    let mut replica = start(Setup::new());
+    replica.expect_log("copying all data");
+    write_all_types(&mut primary.connect(), 1, 20);
+    attach(&replica, &primary);
+    for is_first in [true, false] {
+        replica.kill();
+        let newest = |path: &PathBuf| path.file_name().map(ToOwned::to_owned);
+        let log = logs(&primary)
+            .into_iter()
+            .max_by_key(newest)
+            .expect("a log");
+        let whole = std::fs::metadata(&log).expect("the log").len() as usize;
+        write_all_types(&mut primary.connect(), 2, 50);
+        let bytes = std::fs::read(&log).expect("the log");
+        // In the record that the replica needs first, or in a later one: then it is sent what stands before.
+        let at = match is_first {
+            true => whole + 12,
+            false => whole + (bytes.len() - whole) / 2,
+        };
+        overwrite(&log, at, bytes[at] ^ 1);
+        // More than is kept in memory.
+        let (mut conn, value) = (primary.connect(), vec![b'x'; 1 << 20]);
+        for _ in 0..70 {
+            assert_eq!(conn.cmd(&[b"SET", &b"large"[..], &value]), Value::ok());
+        }
+        replica.restart();
+        wait_same(&replica, &primary);
+    }
+    assert_eq!(number(&primary, "sync_full"), 2);
+}
+
+/// Changes one byte of a file that somebody appends to.
+fn overwrite(path: &std::path::Path, at: usize, byte: u8) {
+    use std::os::unix::fs::FileExt;
+    let file = std::fs::File::options().write(true).open(path);
+    let written = file.and_then(|file| file.write_all_at(&[byte], at as u64));
+    written.expect("a byte");
+}
