@@ -131,6 +131,21 @@ fn fetch_checked(
     }
 }
 
+/// Says in the log that this node's data is about to be replaced, and what goes with it.
+pub(super) fn announce_copy(given_up: Option<u64>) {
+    let gives_up = match given_up {
+        Some(0) => {
+            "its log does not go back to where this node stands; nothing that was written here is given up"
+                .to_owned()
+        }
+        Some(count) => {
+            format!("{count} writes of this node that it does not have are given up")
+        }
+        None => "what this node has beside it is given up".to_owned(),
+    };
+    log::warn!("copying all data of the primary; {gives_up}");
+}
+
 impl Server {
     /// How the follower of this primary fetches a copy.
     pub(super) fn fetcher(&mut self, host: &str, port: u16) -> Fetch {

@@ -12,6 +12,7 @@
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
+use super::fetching::announce_copy;
 use super::{LoopEvent, Server};
 use crate::client::Linked;
 use crate::client::waiting::Reason;
@@ -369,18 +370,7 @@ impl Server {
                     followed.problem = Some(problem.to_string());
                 }
             }
-            FollowerEvent::CopyBegins { given_up } => {
-                let gives_up = match given_up {
-                    Some(0) => {
-                        "its log does not go back to where this node stands; nothing that was written here is given up".to_owned()
-                    }
-                    Some(count) => {
-                        format!("{count} writes of this node that it does not have are given up")
-                    }
-                    None => "what this node has beside it is given up".to_owned(),
-                };
-                log::warn!("copying all data of the primary; {gives_up}");
-            }
+            FollowerEvent::CopyBegins { given_up } => announce_copy(given_up),
             FollowerEvent::CopyFetched => self.want_swap(),
         }
     }

@@ -90,7 +90,7 @@ fn around_the_exchange_the_data_is_the_old_or_the_new() {
         &|| old_db.exists() && db.exists(),
         &|| old_db.exists() && !note.exists(),
     ];
-    for round in 0..moments.len() {
+    for (round, moment) in moments.iter().enumerate() {
         promote(&replica);
         replica.connect().ok("FLUSHALL");
         write_all_types(&mut replica.connect(), 100 + round as u64, 12);
@@ -100,7 +100,7 @@ fn around_the_exchange_the_data_is_the_old_or_the_new() {
         wait_until("the copy begins", || copy.exists());
         let is_over = || !copy.exists() && !note.exists() && !old_db.exists();
         let end = Instant::now() + DEADLINE;
-        while !moments[round]() && !is_over() {
+        while !moment() && !is_over() {
             assert!(Instant::now() < end, "the copy does not end");
             std::hint::spin_loop();
         }
