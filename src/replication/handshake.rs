@@ -139,7 +139,7 @@ pub struct Link {
     /// Failures in a row.
     failures_count: u32,
     problem: Option<Problem>,
-    /// The last thing that succeeded was a copy: needing another one at once is a failure.
+    /// There was a copy, and no stream that has lasted since: needing another one at once is a failure.
     has_copied: bool,
     heard_at: MonoMs,
     /// Since when there is no stream.
@@ -303,6 +303,7 @@ impl Link {
         if let State::Streaming { since } = self.state
             && now.since(since) >= SETTLED_MS
         {
+            self.has_copied = false;
             self.succeeded();
         }
         match self.next_deadline() {
@@ -423,7 +424,6 @@ impl Link {
 
     fn stream(&mut self, position: Position, now: MonoMs) {
         self.state = State::Streaming { since: now };
-        self.has_copied = false;
         self.down_since = None;
         let primary = self.primary;
         let next = position.next;
@@ -432,7 +432,7 @@ impl Link {
 
     fn copy(&mut self, position: Position, common: Option<Seq>, now: MonoMs) {
         if std::mem::take(&mut self.has_copied) {
-            let text = "the primary's log does not go back to it";
+            let text = "the stream does not go on from it for long";
             return self.fail(Problem::CopyFailed(text.to_owned()), now);
         }
         self.state = State::Copying;

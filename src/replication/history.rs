@@ -119,6 +119,12 @@ pub fn may_continue(
     }
     match evidence.following {
         Some(record) if record.first == next => Ok(grounds),
+        // All that the peer has is ours too, only our log does not go back to where it stands.
+        _ if evidence.holding.is_none() && grounds != Grounds::NumbersAlone => {
+            Err(Refusal::OutOfRange {
+                common: next.get().checked_sub(1).map(Seq::new),
+            })
+        }
         _ => out_of_range,
     }
 }

@@ -92,13 +92,16 @@ fn new_shipping(config: &crate::config::Config) -> Shipping {
 }
 
 impl Server {
-    /// Clears away what an earlier process has left of copies.
-    pub(super) fn begin_copying(&mut self, is_replaced: bool) {
+    /// Clears away what an earlier process has left of copies: the database is open and the state file speaks of it.
+    pub(super) fn begin_copying(&mut self) {
         let dir = self.node.config.dir.clone();
+        let fetching = self.fetching.leftovers();
         self.workers.give(Job::new(move |sender| {
-            if is_replaced && let Err(error) = swap::finish(&dir) {
+            // Also where no replacement is under way: the process may have ended while it removed the old data.
+            if let Err(error) = swap::finish(&dir) {
                 log::warn!("the data from before a full copy cannot be removed: {error}");
             }
+            fetching.discard(&dir);
             if let Err(error) = checkpoint::remove(&dir) {
                 log::warn!("an old checkpoint cannot be removed: {error}");
             }
@@ -197,7 +200,18 @@ impl Server {
                     Err(ShipError::Link(Halt::Closed)) => {
                         log::info!("a replica has closed its connection before it had all files");
                     }
-                    Err(error) => log::warn!("a replica could not be sent files: {error}"),
+                    Err(ShipError::Link(Halt::Cancelled)) => {
+                        log::info!(
+                            "a replica was not sent all files: the checkpoint goes with the database"
+                        );
+                    }
+                    Err(error) => {
+                        log::warn!("a replica could not be sent files: {error}");
+                        // Somebody has cleaned up, or the disk is bad: whoever asks next gets another checkpoint.
+                        if matches!(error, ShipError::Io { .. }) {
+                            self.copying.checkpoint.forget();
+                        }
+                    }
                 }
             }
             CopyEvent::Swapped(exchanged, id) => self.swapped(exchanged, id),
@@ -247,6 +261,11 @@ impl Server {
                 }));
             }
         }
+    }
+
+    /// The log cannot be read from this update on, and never will be.
+    pub(super) fn log_broken_at(&mut self, seq: Seq) {
+        self.copying.checkpoint.log_broken_at(seq);
     }
 
     /// Takes a client's socket to a thread that sends on it.

@@ -1,5 +1,8 @@
 //! From the settings to the engine's options.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
 use crate::config::{self, Config};
 use crate::storage::options::{Compression, OpenOptions, RocksSettings};
 
@@ -11,6 +14,8 @@ pub(super) fn open_options(config: &Config) -> OpenOptions {
     options.slot_encoded = config.cluster_enabled;
     options.accept_wal_loss = config.accept_wal_loss;
     options.rocksdb = rocks_settings(config);
+    // Until the node is known to be a primary.
+    options.patient_filters = Arc::new(AtomicBool::new(true));
     options
 }
 

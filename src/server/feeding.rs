@@ -16,7 +16,7 @@ use crate::node::replication::LinkOptions;
 use crate::replication::evidence;
 use crate::replication::feeder::{Feeder, FeederEvent, ToFeeder, WalPieces};
 use crate::replication::feeding::{Attachment, Gauge};
-use crate::replication::history::{Evidence, Grounds, Peer, may_continue};
+use crate::replication::history::{Evidence, Grounds, Peer, Refusal, may_continue};
 use crate::replication::progress::{Address, ReplicaId, Stage};
 use crate::replication::ring::Committed;
 #[cfg(test)]
@@ -27,7 +27,7 @@ use crate::storage::record::REPLICATION_ID_KEY;
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::Rocks;
 use crate::storage::seq::Seq;
-use crate::storage::wal_source::{WalCursor, WalSource};
+use crate::storage::wal_source::{WalCursor, WalSource, WalSourceError};
 
 /// Bytes of records read from the WAL for one replica at a time.
 const PIECE_BYTES_MAX: usize = 1 << 20;
@@ -55,7 +55,14 @@ pub struct Judged {
     pub latest: Seq,
     /// How often the database had been exchanged by then. What was found out about another one says nothing.
     pub exchanges: u64,
-    pub evidence: Result<Evidence, String>,
+    pub evidence: Result<Evidence, Unreadable>,
+}
+
+/// Why nothing was found out.
+pub struct Unreadable {
+    text: String,
+    /// The log will never be readable there, while the database is good: a copy helps, and nothing else does.
+    is_damaged: bool,
 }
 
 impl Feeding {
@@ -157,9 +164,14 @@ impl WalPieces for WalReader {
         };
         let mut records = Vec::new();
         let mut bytes = 0;
-        while bytes < PIECE_BYTES_MAX
-            && let Some(record) = cursor.next(up_to).map_err(|error| error.to_string())?
-        {
+        while bytes < PIECE_BYTES_MAX {
+            let record = match cursor.next(up_to) {
+                Ok(Some(record)) => record,
+                Ok(None) => break,
+                // What stands before is good. Who has that stands where the log cannot be read, which is seen at its next PSYNC.
+                Err(_) if !records.is_empty() => break,
+                Err(error) => return Err(error.to_string()),
+            };
             bytes += record.batch.len();
             records.push(Committed {
                 first: record.first,
@@ -251,13 +263,22 @@ impl Server {
             Some(_) => Peer::Stillpoint,
             None => Peer::Kvrocks,
         };
+        let address = client.peer.addr.clone();
         let verdict = match &evidence {
             Ok(evidence) => {
                 may_continue(peer, id, next, latest, evidence).map_err(|refusal| refusal.line(peer))
             }
-            Err(text) => Err(format!("ERR the log cannot be read: {text}")),
+            Err(Unreadable { text, is_damaged }) => {
+                log::error!("replica {address} cannot be judged: {text}");
+                match is_damaged {
+                    true => {
+                        self.log_broken_at(next);
+                        Err(Refusal::OutOfRange { common: None }.line(peer))
+                    }
+                    false => Err(format!("ERR the log cannot be read: {text}")),
+                }
+            }
         };
-        let address = client.peer.addr.clone();
         match verdict {
             Ok(grounds) => {
                 if grounds == Grounds::NumbersAlone {
@@ -269,7 +290,18 @@ impl Server {
                 self.hand_over(key, &options, next);
             }
             Err(line) => {
-                log::info!("replica {address} may not continue from {next}: {line}");
+                let begins = evidence
+                    .ok()
+                    .filter(|evidence| evidence.holding.is_none() && next <= latest)
+                    .and_then(|evidence| match evidence.following {
+                        Some(record) if record.first == next => None,
+                        Some(record) => {
+                            Some(format!("; the log begins at {} by now", record.first))
+                        }
+                        None => Some(format!("; the log begins after {latest} by now")),
+                    });
+                let begins = begins.unwrap_or_default();
+                log::info!("replica {address} may not continue from {next}: {line}{begins}");
                 self.node.replication.refused_syncs += 1;
                 parking::unblock_with_error(&mut self.node, key, &ReplyError::new(line));
             }
@@ -466,8 +498,14 @@ fn look_at_log(
     id: Option<ReplicationId>,
     next: Seq,
     latest: Seq,
-) -> Result<Evidence, String> {
+) -> Result<Evidence, Unreadable> {
+    let stored = stored_id(rocks).map_err(|text| Unreadable {
+        text,
+        is_damaged: false,
+    })?;
     let source = WalSource::new(rocks.db_dir());
-    evidence::gather(&source, next, latest, id, stored_id(rocks)?)
-        .map_err(|error| error.to_string())
+    evidence::gather(&source, next, latest, id, stored).map_err(|error| Unreadable {
+        text: error.to_string(),
+        is_damaged: matches!(error, WalSourceError::Damaged(_)),
+    })
 }

@@ -86,6 +86,8 @@ pub struct Server {
     durable: durable::Durable,
     feeding: feeding::Feeding,
     copying: copying::Copying,
+    /// What the compaction filters of every database of this process look at.
+    patient_filters: std::sync::Arc<std::sync::atomic::AtomicBool>,
     fetching: fetching::Fetching,
     following: roles::Following,
     failing_over: failing_over::FailingOver,

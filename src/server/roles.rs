@@ -10,7 +10,9 @@
 //! 5. The role is taken: a primary draws a new history id and lets parked writes go on; a replica starts its follower.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 
+use super::fetching::announce_copy;
 use super::{LoopEvent, Server};
 use crate::client::Linked;
 use crate::client::waiting::Reason;
@@ -73,6 +75,9 @@ impl Server {
             }
             (DurableRole::Primary, None) => {}
         }
+        // With an offer open it may be a replica soon.
+        let is_primary = self.durable.state.role == DurableRole::Primary;
+        self.set_filters_patient(!is_primary || self.durable.state.pending_offer.is_some());
     }
 
     /// Goes on with a change of role as far as it can go now.
@@ -171,6 +176,7 @@ impl Server {
         let Some(change) = self.node.replication.change.take() else {
             return;
         };
+        self.discard_unused_copy();
         match change.goal {
             Goal::Primary => self.take_primary_role(),
             Goal::Replica { host, port } => self.start_follower(host, port),
@@ -182,6 +188,7 @@ impl Server {
 
     /// A history of this node's own begins.
     pub(super) fn begin_term(&mut self) -> ReplicationId {
+        self.set_filters_patient(false);
         let rng = &mut self.node.rng;
         let id = ReplicationId::draw(|bound| rng.below(bound));
         let latest = self.node.last_seq;
@@ -210,6 +217,7 @@ impl Server {
     }
 
     pub(super) fn start_follower(&mut self, host: String, port: u16) {
+        self.set_filters_patient(true);
         log::info!(
             "following {host}:{port} from sequence {}",
             self.node.last_seq
@@ -233,6 +241,11 @@ impl Server {
             Ok(follower) => self.following.follower = Some(follower),
             Err(error) => log::error!("no thread for following the primary: {error}"),
         }
+    }
+
+    /// Whether compaction leaves alone what has expired lately: on a replica, whose primary may have extended its time.
+    fn set_filters_patient(&self, is_patient: bool) {
+        self.patient_filters.store(is_patient, Ordering::Release);
     }
 
     /// What a batch must be like for this node's database to take it.
@@ -344,6 +357,8 @@ impl Server {
                     followed.problem = None;
                     followed.down_since = None;
                     log::info!("the link to {}:{} is up", followed.host, followed.port);
+                    // An earlier try to copy may have failed, and this node need not be copied any more.
+                    self.discard_unused_copy();
                     self.settle_offer();
                 } else {
                     followed.down_since.get_or_insert(now);
@@ -355,15 +370,7 @@ impl Server {
                     followed.problem = Some(problem.to_string());
                 }
             }
-            FollowerEvent::CopyBegins { given_up } => {
-                let gives_up = match given_up {
-                    Some(count) => {
-                        format!("{count} writes of this node that it does not have are given up")
-                    }
-                    None => "what this node has beside it is given up".to_owned(),
-                };
-                log::warn!("copying all data of the primary; {gives_up}");
-            }
+            FollowerEvent::CopyBegins { given_up } => announce_copy(given_up),
             FollowerEvent::CopyFetched => self.want_swap(),
         }
     }

@@ -1,5 +1,7 @@
 //! Bringing a server up, and down again.
 
+use std::sync::Arc;
+
 use super::copying::Copying;
 use super::cron::Cron;
 use super::durable::Durable;
@@ -174,7 +176,7 @@ impl Server {
         let addrs = reactor.listeners().tcp_addrs();
         node.any_port = addrs.first().map_or(0, |addr| addr.port());
         let copying = Copying::new(&node.config);
-        let is_replaced = rocks.is_replaced();
+        let patient_filters = Arc::clone(&rocks.options().patient_filters);
         let mut server = Server {
             node,
             reactor,
@@ -205,13 +207,14 @@ impl Server {
             durable,
             feeding: Default::default(),
             copying,
+            patient_filters,
             fetching: Default::default(),
             following: Default::default(),
             failing_over: Default::default(),
             exit: None,
         };
         server.committer = Some(server.start_committer(rocks));
-        server.begin_copying(is_replaced);
+        server.begin_copying();
         server.node.takeover = Takeover::restore(server.durable.state.takeovers.clone());
         server.resume_role();
         server.resume_failover();

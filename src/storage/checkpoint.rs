@@ -175,9 +175,15 @@ impl CheckpointState {
         self.is_busy = false;
     }
 
-    /// The database was replaced: the checkpoint is of another one and was removed with it.
+    /// There is no use in the checkpoint any more: the database was replaced and it was removed with the old one, or its files cannot
+    /// be read.
     pub fn forget(&mut self) {
         self.current = None;
+    }
+
+    /// The log cannot be read from this update on: a replica could not go on after a checkpoint from before it.
+    pub fn log_broken_at(&mut self, seq: Seq) {
+        self.current.take_if(|current| current.seq.next() <= seq);
     }
 }
 

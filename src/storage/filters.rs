@@ -5,7 +5,7 @@
 //! cannot be read, decoded or looked up is kept.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::cf::Cf;
@@ -14,6 +14,12 @@ use crate::clock::UnixMs;
 /// Subkeys of an expired key are kept this long, in milliseconds: a reader that began before the expiry, or a clock
 /// that is a little behind, still finds them. Source: Kvrocks `SubKeyFilter::IsMetadataExpired`.
 const SUBKEY_GRACE_MS: u64 = 5 * 60 * 1000;
+/// Expired keys and their subkeys are kept this long in all, in milliseconds, while the filters are told to be patient: on a replica.
+///
+/// It follows its primary at a distance, after an absence by as much as the primary's log goes back, and its clock may be wrong. What has
+/// expired by its clock may be extended by a record on its way, which then finds the key without its fields. Its primary deletes what has
+/// expired; only a Kvrocks leaves that to compaction on either side, so this is no time for ever.
+pub const PATIENCE_MS: u64 = 24 * 3600 * 1000;
 /// Keys judged between two readings of the clock. A stale reading only keeps a key until the next compaction.
 const KEYS_PER_CLOCK_READING: u32 = 1024;
 
@@ -71,6 +77,8 @@ pub struct FilterSettings {
     pub scans: Arc<ScanRegistry>,
     /// The wall clock.
     pub unix_now: fn() -> UnixMs,
+    /// Whether [`PATIENCE_MS`] holds.
+    pub is_patient: Arc<AtomicBool>,
 }
 
 /// The versions that running worker scans read: compaction keeps their subkeys, although nothing points at them any more.
@@ -193,11 +201,19 @@ impl FilterState {
             FilterKind::Pubsub => true,
             FilterKind::Propagate => key == b"script",
             FilterKind::Metadata => {
-                Header::decode(value).is_some_and(|header| header.is_dead(self.now_ms))
+                Header::decode(value).is_some_and(|header| header.is_dead(self.expired_before_ms()))
             }
             FilterKind::Subkey => self.subkey_is_dead(key, value, source),
         };
         if dead { Verdict::Remove } else { Verdict::Keep }
+    }
+
+    /// Keys that have expired before this time may go, as far as their metadata is concerned.
+    fn expired_before_ms(&self) -> u64 {
+        match self.settings.is_patient.load(Ordering::Acquire) {
+            true => self.now_ms.saturating_sub(PATIENCE_MS),
+            false => self.now_ms,
+        }
     }
 
     fn subkey_is_dead(&mut self, key: &[u8], value: &[u8], source: &impl MetadataSource) -> bool {
@@ -220,7 +236,7 @@ impl FilterState {
             Some(Current::Missing) => true,
             Some(Current::Present(header)) => {
                 header.version != Some(subkey.version)
-                    || header.is_dead(self.now_ms.saturating_sub(SUBKEY_GRACE_MS))
+                    || header.is_dead(self.expired_before_ms().saturating_sub(SUBKEY_GRACE_MS))
                     || (header.kind == KIND_BITMAP && value.iter().all(|byte| *byte == 0))
             }
         };

@@ -5,6 +5,8 @@
 //! `rocks/tune.rs`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::seq::Seq;
 use crate::clock::{Clock, SystemClock, UnixMs};
@@ -52,6 +54,10 @@ pub struct OpenOptions {
     pub accept_wal_loss: bool,
     /// The wall clock of the compaction filters, which run on RocksDB's threads.
     pub unix_now: fn() -> UnixMs,
+    /// Whether those filters leave expired keys alone for [`super::filters::PATIENCE_MS`]; may be changed at any time. So it is on a
+    /// replica, which may stand where its primary was some time ago. Shared by the clones of these options, and so by the databases
+    /// that are opened with them one after the other.
+    pub patient_filters: Arc<AtomicBool>,
 }
 
 impl OpenOptions {
@@ -64,6 +70,7 @@ impl OpenOptions {
             last_synced_seq: None,
             accept_wal_loss: false,
             unix_now: || SystemClock::new().turn().unix(),
+            patient_filters: Arc::default(),
         }
     }
 }

@@ -46,6 +46,7 @@ pub use self::exchange::Closed;
 use self::filter::FilterLink;
 pub use self::iter::{Direction, Entry, IterOptions, KeyRange, RocksIter, Snapshot};
 pub use self::open::DirLock;
+pub(super) use self::open::check_tables;
 use self::tune::Tuned;
 
 /// An open database. Clones are the same database; it closes when the last of them, and of its snapshots, is gone.

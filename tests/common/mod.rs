@@ -17,6 +17,7 @@ pub mod nodes;
 pub mod proxy;
 pub mod rng;
 pub mod server;
+pub mod small_disk;
 pub mod value;
 
 use std::io::Write;

@@ -1,82 +1,14 @@
 //! A full disk, on file systems in memory that are made for the test. That takes root's rights; without them the tests say so and are over.
 
-use std::fs::File;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
-use tempfile::TempDir;
-
-use super::common::{Conn, DEADLINE, Server, Setup, Value, holds_within, say_skipped, wait_until};
+use super::common::small_disk::SmallDisk;
+use super::common::{Conn, DEADLINE, Server, Value, holds_within, wait_until};
 use super::{set_numbered, stillpoint, wrong_numbers};
 
-const MIB: usize = 1 << 20;
 const VALUE_BYTES: usize = 60_000;
 /// More than any of the file systems holds.
 const VALUES_MAX: usize = 10_000;
-
-/// A small file system, partly filled; gone with the value.
-struct SmallDisk {
-    mount: TempDir,
-}
-
-impl SmallDisk {
-    fn new(test: &str, size_mib: usize, filled_mib: usize) -> Option<SmallDisk> {
-        let mount = tempfile::tempdir().expect("a temporary directory");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size_mib}m"), "tmpfs"])
-            .arg(mount.path())
-            .output();
-        match mounted {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => {
-                let why = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-                say_skipped(
-                    test,
-                    &format!("a small file system cannot be mounted: {why}"),
-                );
-                return None;
-            }
-            Err(error) => {
-                say_skipped(test, &format!("there is no command to mount with: {error}"));
-                return None;
-            }
-        }
-        let disk = SmallDisk { mount };
-        let mut filler = File::create(disk.filler()).expect("the filler");
-        filler
-            .write_all(&vec![1; filled_mib * MIB])
-            .expect("room for the filler");
-        Some(disk)
-    }
-
-    fn filler(&self) -> PathBuf {
-        self.mount.path().join("filler")
-    }
-
-    fn make_room(&self) {
-        std::fs::remove_file(self.filler()).expect("the filler removed");
-    }
-
-    /// A server with its data on this disk, and its log elsewhere.
-    fn start(&self, setup: Setup, log: &Path) -> Server {
-        let dir = tempfile::tempdir_in(self.mount.path()).expect("a directory on the small disk");
-        setup
-            .arg("--rocksdb.write_buffer_size", "4")
-            .arg("--logfile", &log.to_string_lossy())
-            .start_in(dir)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: after a failed test a server may still be on its way out.
-        let _ = Command::new("umount")
-            .arg("-l")
-            .arg(self.mount.path())
-            .status();
-    }
-}
 
 /// Sets numbered keys until one is refused: how many were acknowledged, and the refusal.
 fn fill(conn: &mut Conn) -> (usize, String) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::common::proxy::{Proxy, Way};
 use crate::common::{Conn, Setup, Value, wait_until};
 use crate::data::{assert_same, write_all_types};
 use crate::{attach, follow, number, offset, start, start_all, wait_caught_up, wait_link_up};
@@ -261,4 +262,51 @@ fn attaching_during_writes_never_needs_a_copy() {
     wait_caught_up(&replica, &primary);
     assert_eq!(number(&primary, "sync_full"), 0);
     assert_eq!(number(&primary, "sync_partial_err"), 0);
+}
+
+/// A replica that is behind takes a key for expired whose time has been extended since. Compaction once cleared such keys away, and
+/// what came later brought back a hash without its fields.
+#[test]
+fn compaction_on_a_replica_keeps_what_its_primary_may_still_extend() {
+    let [primary, replica] = start_all();
+    let proxy = Proxy::new();
+    proxy.lead_to(primary.port());
+    let mut theirs = primary.connect();
+    theirs.ok("SET string v");
+    theirs.call("HSET hash f v g w");
+    theirs.call("RPUSH list a b c");
+    let keys = ["string", "hash", "list"];
+    replica
+        .connect()
+        .ok(&format!("REPLICAOF 127.0.0.1 {}", proxy.port()));
+    // In milliseconds; the replica is cut off well before.
+    for key in keys {
+        theirs.call(&format!("PEXPIRE {key} 2000"));
+    }
+    wait_link_up(&replica);
+    wait_until("the replica has it all", || {
+        offset(&replica) == offset(&primary)
+    });
+    proxy.stall(Way::ToClient);
+    for key in keys {
+        theirs.call(&format!("PERSIST {key}"));
+    }
+    let mut ours = replica.connect();
+    wait_until("the replica takes them for expired", || {
+        ours.call("EXISTS string hash list") == Value::Int(0)
+    });
+    // Fields go once their key has gone.
+    for count in 1..=2 {
+        ours.ok("COMPACT");
+        wait_until("the compaction is over", || {
+            let log = replica.log();
+            log.matches("the compaction asked for has ended").count() == count
+        });
+    }
+    proxy.let_pass();
+    wait_until("the replica has it all", || {
+        offset(&replica) == offset(&primary)
+    });
+    assert_eq!(theirs.call("EXISTS string hash list"), Value::Int(3));
+    assert_same(&primary, &replica);
 }

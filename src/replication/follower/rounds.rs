@@ -49,6 +49,8 @@ struct Streaming {
     acks: AckSchedule,
     /// Where the next record must begin.
     next: Seq,
+    /// Where the first one had to.
+    from: Seq,
 }
 
 /// The thread's state.
@@ -287,6 +289,7 @@ impl Rounds {
                 frames: FrameReader::new(primary == PeerKind::Stillpoint),
                 acks: AckSchedule::new(primary, applied, now),
                 next,
+                from: next,
             });
         }
         self.parse();
@@ -460,7 +463,10 @@ impl Rounds {
             if applied >= streaming.next {
                 return;
             }
-            self.link.applied();
+            // The first acknowledgement of a stream says where it begins.
+            if applied >= streaming.from {
+                self.link.applied();
+            }
             // One that the socket does not take is dropped: the next one says more.
             if connection.out.is_empty() {
                 connection.out = Request::Ack { seq }.to_bytes();

@@ -562,3 +562,37 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_copy_after_which_the_stream_ends_at_once_is_not_repeated_at_once() {
+    let mut link = asking(Peer::Kvrocks);
+    let refusal = "-ERR sequence out of range, please use fullsync";
+    answer(&mut link, refusal, 0);
+    let psync = |link: &mut Link, now: u64| {
+        link.connected(at(now));
+        for line in ["change.me.db", "+OK", "-ERR unknown option"] {
+            link.line(line.as_bytes(), at(now));
+        }
+        stand(link, 1000, now);
+    };
+    for (lasts_ms, is_at_once) in [(SETTLED_MS - 1, false), (SETTLED_MS, true)] {
+        let now = 100_000 + lasts_ms;
+        link.copied(at(0));
+        psync(&mut link, 0);
+        answer(&mut link, "+OK", 0);
+        // A few records are applied before it ends.
+        link.applied();
+        link.tick(at(lasts_ms));
+        link.lost("closed", at(lasts_ms));
+        link.tick(at(now));
+        psync(&mut link, now);
+        let after = answer(&mut link, refusal, now);
+        assert_eq!(after[1].starts_with("Copy {"), is_at_once, "{after:?}");
+        if !is_at_once {
+            assert!(wait_ms(&link, now) >= 1000);
+            link.tick(at(now + 20_000));
+            psync(&mut link, now + 20_000);
+            answer(&mut link, refusal, now + 20_000);
+        }
+    }
+}

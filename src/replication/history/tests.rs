@@ -69,7 +69,26 @@ fn the_stored_id_stands_in_for_an_empty_log() {
     // What a peer has stored, this node would have too.
     assert_eq!(both(id(b'A'), 101, &with(None)), [WRONG, WRONG]);
     assert_eq!(both(None, 101, &with(None)), [NUMBERS, NUMBERS]);
-    assert_eq!(both(id(b'A'), 51, &with(id(b'A'))), [RANGE, RANGE]);
+    assert_eq!(both(id(b'A'), 51, &with(id(b'A'))), [ended_at(50); 2]);
+}
+
+/// The log does not go back to this update, which is the peer's last and ours too.
+fn ended_at(common: u64) -> Result<Grounds, Refusal> {
+    Err(Refusal::OutOfRange {
+        common: Some(Seq::new(common)),
+    })
+}
+
+#[test]
+fn a_peer_that_the_log_does_not_go_back_to_has_nothing_of_its_own() {
+    let with = |ours| Evidence {
+        following: record(60, ours),
+        ..Evidence::default()
+    };
+    assert_eq!(both(id(b'A'), 51, &with(id(b'A'))), [ended_at(50); 2]);
+    assert_eq!(both(id(b'B'), 51, &with(id(b'A'))), [WRONG, WRONG]);
+    // Nothing is proved.
+    assert_eq!(both(None, 51, &with(None)), [RANGE, RANGE]);
 }
 
 #[test]
@@ -106,7 +125,7 @@ fn an_empty_peer_starts_at_one_if_the_log_does() {
         following: record(20, id(b'A')),
         ..Evidence::default()
     };
-    assert_eq!(both(None, 1, &purged), [RANGE, RANGE]);
+    assert_eq!(both(None, 1, &purged), [ended_at(0); 2]);
     let both_empty = may_continue(
         Peer::Kvrocks,
         None,

@@ -179,3 +179,16 @@ fn what_a_crash_left_is_cleared_away_and_directories_are_not_listed() {
     assert!(!served.exists());
     remove(dir.path()).unwrap();
 }
+
+#[test]
+fn a_checkpoint_from_before_a_break_in_the_log_is_not_given_out_again() {
+    let mut state = CheckpointState::default();
+    let request =
+        |state: &mut CheckpointState| state.request(MonoMs(0), Some(Seq::new(1)), Seq::new(200), 0);
+    assert_eq!(request(&mut state), Decision::Create);
+    state.created(MonoMs(0), Seq::new(100));
+    state.log_broken_at(Seq::new(100));
+    assert_eq!(request(&mut state), Decision::Serve);
+    state.log_broken_at(Seq::new(101));
+    assert_eq!(request(&mut state), Decision::Create);
+}

@@ -44,6 +44,7 @@ fn settings(slot_encoded: bool) -> Arc<FilterSettings> {
         slot_encoded,
         scans: Arc::default(),
         unix_now: || UnixMs(NOW_MS),
+        is_patient: Arc::default(),
     })
 }
 
@@ -341,4 +342,43 @@ proptest::proptest! {
             filter.judge(&key, value.as_bytes(), &Stored::of(Some(value.as_bytes().to_vec())));
         }
     }
+}
+
+#[test]
+fn patient_filters_keep_what_has_expired_lately_and_clear_everything_else() {
+    let patient = Arc::new(FilterSettings {
+        slot_encoded: false,
+        scans: Arc::default(),
+        unix_now: || UnixMs(NOW_MS),
+        is_patient: Arc::new(AtomicBool::new(true)),
+    });
+    let judge = |kind, key: &[u8], value: &[u8], source: &Stored| {
+        FilterState::new(kind, Arc::clone(&patient)).judge(key, value, source)
+    };
+    const HASH: u8 = 2;
+    let subkey = b"\x01n\0\0\0\x01k\0\0\0\0\0\0\0\x07f";
+    for (expire_ms, verdict) in [
+        (NOW_MS - 1, Verdict::Keep),
+        (NOW_MS - PATIENCE_MS, Verdict::Keep),
+        (NOW_MS - PATIENCE_MS - SUBKEY_GRACE_MS - 1, Verdict::Remove),
+    ] {
+        let metadata = wide(HASH, expire_ms, 7, 1);
+        let source = Stored::of(Some(metadata.clone()));
+        assert_eq!(
+            judge(FilterKind::Metadata, b"\x01nk", &metadata, &source),
+            verdict
+        );
+        assert_eq!(judge(FilterKind::Subkey, subkey, b"v", &source), verdict);
+    }
+    // Nothing can bring these back.
+    let emptied = wide(HASH, 0, 7, 0);
+    let missing = Stored::of(None);
+    assert_eq!(
+        judge(FilterKind::Metadata, b"\x01nk", &emptied, &missing),
+        Verdict::Remove
+    );
+    assert_eq!(
+        judge(FilterKind::Subkey, subkey, b"v", &missing),
+        Verdict::Remove
+    );
 }

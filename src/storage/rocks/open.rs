@@ -84,6 +84,7 @@ pub(super) fn open_locked(
         slot_encoded: options.slot_encoded,
         scans: Arc::clone(&scans),
         unix_now: options.unix_now,
+        is_patient: Arc::clone(&options.patient_filters),
     });
     let db = open_db(&db_dir, &found, &tuned, &link, &filters)?;
     let families = family_handles(&db)?;
@@ -115,6 +116,27 @@ pub(super) fn open_locked(
     probe::check_slot_encoding(&rocks, options.slot_encoded)?;
     link.connect(engine);
     Ok(rocks)
+}
+
+/// Opens all tables of a database that is not in use; see [`super::super::swap::check_tables`].
+pub(in super::super) fn check_tables(
+    db_dir: &Path,
+    options: &OpenOptions,
+) -> Result<(), OpenError> {
+    let tuned = Tuned::new(&options.rocksdb).map_err(|error| OpenError::Settings {
+        what: error.into_string(),
+    })?;
+    let mut all_open = tuned.db().clone();
+    // RocksDB opens no more than sixteen tables at first where their number is bounded.
+    all_open.set_max_open_files(-1);
+    let names = DB::list_cf(&all_open, db_dir).map_err(|error| open_error(db_dir, error))?;
+    let families = names.into_iter().map(|name| {
+        let options = tuned.family(Cf::from_name(&name));
+        ColumnFamilyDescriptor::new(name, options)
+    });
+    DB::open_cf_descriptors_read_only(&all_open, db_dir, families, false)
+        .map(drop)
+        .map_err(|error| open_error(db_dir, error))
 }
 
 fn open_db(

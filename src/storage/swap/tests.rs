@@ -251,3 +251,50 @@ fn a_note_that_is_not_ours_stops_the_start() {
         "{error}"
     );
 }
+
+/// A checkpoint of twenty tables, the names and sizes of which depend on nothing but their number; the keys begin with `letter`.
+fn checkpoint_of_tables(letter: u8) -> (tempfile::TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = OpenOptions::new(dir.path());
+    options.rocksdb.disable_auto_compactions = true;
+    let rocks = Rocks::open(&options).unwrap();
+    let checkpoint = dir.path().join("made");
+    for key in 0..20u8 {
+        write(&rocks, &[letter, key]);
+        // Writes the memtable out.
+        remove_dir(&checkpoint).unwrap();
+        rocks.create_checkpoint(&checkpoint).unwrap();
+    }
+    (dir, checkpoint)
+}
+
+#[test]
+fn a_table_of_another_database_is_noticed_wherever_it_stands() {
+    let (_mine, mine) = checkpoint_of_tables(b'm');
+    let (_other, other) = checkpoint_of_tables(b'o');
+    let dir = tempfile::tempdir().unwrap();
+    let copy = copy_dir(dir.path());
+    let options = OpenOptions::new(dir.path());
+    fs::rename(&mine, &copy).unwrap();
+    check_tables(&options).unwrap();
+    let is_table = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "sst");
+    let tables: Vec<PathBuf> = fs::read_dir(&copy)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(is_table)
+        .collect();
+    assert_eq!(tables.len(), 20);
+    for table in tables {
+        let (right, wrong) = (
+            fs::read(&table).unwrap(),
+            other.join(table.file_name().unwrap()),
+        );
+        let wrong = fs::read(wrong).unwrap();
+        assert_eq!(right.len(), wrong.len());
+        fs::write(&table, wrong).unwrap();
+        let error = check_tables(&options).unwrap_err();
+        assert!(matches!(error, OpenError::Damaged { .. }), "{error}");
+        fs::write(&table, right).unwrap();
+    }
+    check_tables(&options).unwrap();
+}
