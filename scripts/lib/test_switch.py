@@ -40,6 +40,7 @@ class FakeNode:
         self.paused_until = 0.0
         self.listeners = 0
         self.link_up = True
+        self.failover_state = "no-failover"
         self.faults = {}     # command -> (how often, NodeError, whether it is carried out nevertheless)
         world.nodes[port] = self
 
@@ -69,7 +70,7 @@ class FakeNode:
 
     def view(self):
         return self._do("view", lambda: View(self.following is None, self.offset(), self.following, self.link_up,
-                                             "history", "no-failover", {}))
+                                             "history", self.failover_state, {}))
 
     def sentinels(self):
         return self._do("sentinels", lambda: self.listeners)

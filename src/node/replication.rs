@@ -2,6 +2,7 @@
 //!
 //! Commands read and ask here; the server drives links, threads and the state file, and says here how far things are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
@@ -12,10 +13,13 @@ use crate::client::{ClientKey, Linked};
 use crate::clock::MonoMs;
 use crate::command::parking;
 use crate::error::ReplyError;
+use crate::failover::machine::Successor;
 use crate::replication::follower::Shown;
 use crate::replication::handshake::LinkState;
 use crate::replication::history::History;
+use crate::replication::history::Peer as PeerKind;
 use crate::replication::progress::{Progress, Replica, ReplicaId};
+use crate::replication::takeover::wire::Address;
 use crate::storage::cf::Cf;
 use crate::storage::commit::GroupId;
 use crate::storage::keys::db_of_namespace;
@@ -73,6 +77,19 @@ impl Followed {
         }
     }
 
+    /// The target of a hand-over, of which nobody knows yet whether it has taken over.
+    fn of_successor(successor: &Successor<'_>) -> Followed {
+        let Address { host, port } = successor.target;
+        let shown = Shown {
+            state: successor.link,
+            primary: PeerKind::Stillpoint,
+        };
+        Followed {
+            shown: Some(shown),
+            ..Followed::new(host.clone(), *port, successor.since)
+        }
+    }
+
     /// Whether the stream flows.
     pub fn is_up(&self) -> bool {
         self.state() == LinkState::Connected
@@ -103,6 +120,8 @@ pub struct Replication {
     links: BTreeMap<ReplicaId, Linked>,
     /// The primary that is followed; `None` on a primary.
     pub followed: Option<Followed>,
+    /// The one that was followed, while this node is being promoted.
+    left: Option<Followed>,
     /// The change of role under way.
     pub change: Option<RoleChange>,
     /// Somebody waits for acknowledgements and wants them asked for.
@@ -208,6 +227,23 @@ impl Node {
         Some(self.replication.progress.acked_count(seq))
     }
 
+    /// The primary that this node names in INFO, ROLE and HELLO; `None` when it calls itself one.
+    ///
+    /// It calls itself a primary as long as it accepts writes, and no longer: while it hands over it names the target, as Redis does,
+    /// and while it is being promoted the node that it followed.
+    pub fn named_primary(&self) -> Option<Cow<'_, Followed>> {
+        let replication = &self.replication;
+        match self.role {
+            Role::Primary => None,
+            Role::Replica => replication.followed.as_ref().map(Cow::Borrowed),
+            Role::Promoting => replication.left.as_ref().map(Cow::Borrowed),
+            Role::HandingOver => {
+                let successor = self.failover.successor()?;
+                Some(Cow::Owned(Followed::of_successor(&successor)))
+            }
+        }
+    }
+
     /// Begins to become something else. The gate closes for writes at once; the rest follows. The reply of the command that asks
     /// leaves when the new role is on disk.
     pub fn change_role(&mut self, goal: Goal) {
@@ -219,7 +255,11 @@ impl Node {
         match &goal {
             Goal::Primary => {
                 self.role = Role::Promoting;
-                self.replication.followed = None;
+                let now = self.now();
+                let followed = self.replication.followed.take();
+                self.replication.left = followed
+                    .map(|followed| Followed::new(followed.host, followed.port, now))
+                    .or(self.replication.left.take());
             }
             Goal::Replica { host, port } => self.become_replica(host.clone(), *port),
         }

@@ -89,6 +89,9 @@ impl Sentinel {
 
 impl Drop for Sentinel {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("Sentinel's log:\n{}", self.log());
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
