@@ -18,11 +18,12 @@ use bytes::Bytes;
 use self::rounds::Rounds;
 use super::handshake::{LinkSettings, LinkState, Position, Problem};
 use super::history::Peer as PeerKind;
+use super::parting::GivenUp;
 use super::runner::{RoundClock, Runner};
 use crate::client::Peer;
 use crate::reactor::HelperWaker;
 use crate::storage::received::{BatchRules, ReceivedBatch};
-use crate::storage::replication_id::ReplicationId;
+use crate::storage::replication_id::{Ending, ReplicationId};
 use crate::storage::seq::Seq;
 
 /// What the loop tells the follower.
@@ -62,7 +63,7 @@ pub enum FollowerEvent {
     /// The state of the link has changed.
     State(Shown),
     /// A full copy begins; what is replaced holds so many updates that the primary does not have.
-    CopyBegins { given_up: Option<u64> },
+    CopyBegins { given_up: GivenUp },
     /// The files are there: put them in the place of the database.
     CopyFetched,
     /// Something is the matter that was not before.
@@ -96,6 +97,10 @@ pub struct FollowerGauge {
 /// files where the loop finds them.
 pub type Fetch = Box<dyn FnMut(&LinkSettings, &Arc<AtomicBool>) -> Result<(), String> + Send>;
 
+/// The histories in this node's log, the newest first, down to one that is enough; none where the log cannot be read. Blocks for
+/// the disk.
+pub type OwnEndings = Box<dyn Fn(&dyn Fn(ReplicationId) -> bool) -> Vec<Ending> + Send>;
+
 /// What a follower is started with.
 pub struct FollowerStart {
     /// Host name or address of the primary.
@@ -104,6 +109,7 @@ pub struct FollowerStart {
     pub settings: LinkSettings,
     pub rules: BatchRules,
     pub fetch: Fetch,
+    pub own_endings: OwnEndings,
 }
 
 /// The loop's end of the follower. Nobody waits for the thread: told to stop, it ends by itself.

@@ -17,6 +17,7 @@ use crate::replication::evidence;
 use crate::replication::feeder::{Feeder, FeederEvent, ToFeeder, WalPieces};
 use crate::replication::feeding::{Attachment, Gauge};
 use crate::replication::history::{Evidence, Grounds, Peer, may_continue};
+use crate::replication::parting::add_endings;
 use crate::replication::progress::{Address, ReplicaId, Stage};
 use crate::replication::ring::Committed;
 use crate::storage::cf::Cf;
@@ -246,8 +247,11 @@ impl Server {
             Some(_) => Peer::Stillpoint,
             None => Peer::Kvrocks,
         };
-        let verdict = match &evidence {
-            Ok(evidence) => {
+        let verdict = match evidence {
+            Ok(mut evidence) => {
+                let history = &self.node.replication.history;
+                add_endings(&mut evidence.endings, history.endings(self.node.last_seq));
+                let evidence = &evidence;
                 may_continue(peer, id, next, latest, evidence).map_err(|refusal| refusal.line(peer))
             }
             Err(text) => Err(format!("ERR the log cannot be read: {text}")),

@@ -1,13 +1,17 @@
 //! How a replica fetches full copies: one at a time, on the thread of its follower.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use std::time::Duration;
 
 use super::Server;
+use crate::replication::evidence::SEARCH_BYTES_MAX;
 use crate::replication::fetch::{FetchProgress, FetchRequest, fetch};
-use crate::replication::follower::Fetch;
+use crate::replication::follower::{Fetch, OwnEndings};
 use crate::replication::timed::{Halt, StopFlags};
+use crate::storage::rocks::db_dir;
+use crate::storage::wal_source::WalSource;
 
 /// Between two looks whether an earlier fetch has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -98,6 +102,18 @@ impl Server {
             Ok(())
         })
     }
+}
+
+/// The histories in the log of the database in this directory, for who counts what a full copy gives up.
+pub(super) fn own_endings(dir: &Path) -> OwnEndings {
+    let dir = dir.to_owned();
+    Box::new(move |is_enough| {
+        let found = WalSource::new(db_dir(&dir)).endings(is_enough, SEARCH_BYTES_MAX);
+        found.unwrap_or_else(|error| {
+            log::warn!("this node's log does not tell how much is given up: {error}");
+            Vec::new()
+        })
+    })
 }
 
 #[cfg(test)]

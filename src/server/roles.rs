@@ -223,6 +223,7 @@ impl Server {
             settings: self.link_settings(),
             rules: self.batch_rules(),
             fetch,
+            own_endings: super::fetching::own_endings(&self.node.config.dir),
         };
         let sender = self.sender.clone();
         self.following.number += 1;
@@ -354,13 +355,7 @@ impl Server {
                 }
             }
             FollowerEvent::CopyBegins { given_up } => {
-                let gives_up = match given_up {
-                    Some(count) => {
-                        format!("{count} writes of this node that it does not have are given up")
-                    }
-                    None => "what this node has beside it is given up".to_owned(),
-                };
-                log::warn!("copying all data of the primary; {gives_up}");
+                log::warn!("copying all data of the primary; {given_up}");
             }
             FollowerEvent::CopyFetched => self.want_swap(),
         }
@@ -463,6 +458,7 @@ impl Server {
             follower.tell(ToFollower::Position(Position {
                 next: self.node.last_seq.next(),
                 id: self.node.replication.history.presents(),
+                endings: self.node.replication.history.endings(self.node.last_seq),
             }));
         }
     }
