@@ -5,8 +5,6 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-
 use super::{Node, Request, Role};
 use crate::client::waiting::Reason;
 use crate::client::{ClientKey, Linked};
@@ -15,6 +13,7 @@ use crate::command::parking;
 use crate::error::ReplyError;
 use crate::failover::machine::Successor;
 use crate::replication::follower::Shown;
+use crate::replication::frames::Message;
 use crate::replication::handshake::LinkState;
 use crate::replication::history::History;
 use crate::replication::history::Peer as PeerKind;
@@ -129,9 +128,9 @@ pub struct Replication {
     /// The last update of each group that was committed lately, in order.
     group_ends: VecDeque<(GroupId, Seq)>,
     /// Messages of the command that runs, for the subscribers of replicas.
-    noted_messages: Vec<(Bytes, Bytes)>,
-    /// Messages for the subscribers of replicas: channel, payload, and what each depends on.
-    pub messages: VecDeque<(GroupId, Bytes, Bytes)>,
+    noted_messages: Vec<Message>,
+    /// Messages for the subscribers of replicas, and what each depends on.
+    pub messages: VecDeque<(GroupId, Message)>,
     /// Full copies given out, PSYNCs accepted, PSYNCs refused: INFO's `sync_*`.
     pub full_syncs: u64,
     pub partial_syncs: u64,
@@ -181,15 +180,13 @@ impl Replication {
 
     /// Notes a message for the subscribers of replicas, if there are replicas. `group` is what it depends on; `None` when only
     /// the end of the running command shows it.
-    pub fn note_message(&mut self, channel: &[u8], payload: &[u8], group: Option<GroupId>) {
+    pub fn note_message(&mut self, message: Message, group: Option<GroupId>) {
         if self.progress.is_empty() {
             return;
         }
-        let channel = Bytes::copy_from_slice(channel);
-        let payload = Bytes::copy_from_slice(payload);
         match group {
-            Some(group) => self.messages.push_back((group, channel, payload)),
-            None => self.noted_messages.push((channel, payload)),
+            Some(group) => self.messages.push_back((group, message)),
+            None => self.noted_messages.push(message),
         }
     }
 
@@ -197,8 +194,7 @@ impl Replication {
     pub fn release_messages(&mut self, group: GroupId) {
         let noted = std::mem::take(&mut self.noted_messages);
         let noted = noted.into_iter();
-        self.messages
-            .extend(noted.map(|(channel, payload)| (group, channel, payload)));
+        self.messages.extend(noted.map(|message| (group, message)));
     }
 
     /// The command that runs will run again: its messages never were.

@@ -13,9 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 
-use bytes::Bytes;
-
 use self::rounds::Rounds;
+use super::frames::Message;
 use super::handshake::{LinkSettings, LinkState, Position, Problem};
 use super::history::Peer as PeerKind;
 use super::parting::GivenUp;
@@ -50,7 +49,7 @@ pub enum FollowerEvent {
     /// The next batch of the stream.
     Batch(ReceivedBatch),
     /// A message for subscribers.
-    Message { channel: Bytes, payload: Bytes },
+    Message(Message),
     /// The primary's last update, and the id that it writes under.
     Status {
         last: Seq,

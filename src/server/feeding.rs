@@ -215,10 +215,10 @@ impl Server {
             .front()
             .is_some_and(|(group, ..)| *group <= committed)
         {
-            let Some((_, channel, payload)) = messages.pop_front() else {
+            let Some((_, message)) = messages.pop_front() else {
                 return;
             };
-            self.feeding.tell(ToFeeder::Message { channel, payload });
+            self.feeding.tell(ToFeeder::Message(message));
         }
     }
 

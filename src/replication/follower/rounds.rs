@@ -441,9 +441,7 @@ impl Rounds {
                 (self.notify)(FollowerEvent::Path(path));
                 self.act();
             }
-            Frame::Message { channel, payload } => {
-                (self.notify)(FollowerEvent::Message { channel, payload });
-            }
+            Frame::Message(message) => (self.notify)(FollowerEvent::Message(message)),
             Frame::Ping | Frame::Unknown(_) => {}
         }
     }
