@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
+use super::copies::Copies;
 use super::{Node, Request, Role};
 use crate::client::waiting::Reason;
 use crate::client::{ClientKey, Linked};
@@ -17,7 +18,7 @@ use crate::replication::frames::Message;
 use crate::replication::handshake::LinkState;
 use crate::replication::history::History;
 use crate::replication::history::Peer as PeerKind;
-use crate::replication::progress::{Progress, Replica, ReplicaId};
+use crate::replication::progress::{self, Progress, Replica, ReplicaId};
 use crate::replication::takeover::wire::Address;
 use crate::storage::cf::Cf;
 use crate::storage::commit::GroupId;
@@ -117,6 +118,8 @@ pub struct Replication {
     pub progress: Progress,
     /// Their connections, as CLIENT LIST shows them.
     links: BTreeMap<ReplicaId, Linked>,
+    /// The connections of those that fetch a full copy.
+    pub copies: Copies,
     /// The primary that is followed; `None` on a primary.
     pub followed: Option<Followed>,
     /// The one that was followed, while this node is being promoted.
@@ -155,6 +158,11 @@ impl Replication {
     pub fn links(&self) -> impl Iterator<Item = (ReplicaId, &Linked, &Replica)> {
         let links = self.links.iter();
         links.filter_map(|(id, link)| Some((*id, link, self.progress.get(*id)?)))
+    }
+
+    /// How many replicas' connections there are.
+    pub fn links_count(&self) -> usize {
+        self.links.len()
     }
 
     /// The connection to the primary, once the stream flows; before, it is nobody's to see, as in Redis.
@@ -345,6 +353,18 @@ pub struct LinkOptions {
     pub ip: Option<String>,
     /// Run id of a Stillpoint.
     pub run_id: Option<String>,
+}
+
+impl LinkOptions {
+    /// Where the replica is reached whose connection comes from `peer_addr` (`ip:port`).
+    pub fn address(&self, peer_addr: &str) -> progress::Address {
+        let peer_ip = peer_addr.rsplit_once(':').map_or("", |(ip, _)| ip);
+        let peer_ip = peer_ip.trim_matches(['[', ']']);
+        progress::Address {
+            ip: self.ip.clone().unwrap_or_else(|| peer_ip.to_owned()),
+            port: self.port,
+        }
+    }
 }
 
 /// A replica's request that leaves the loop with its socket.

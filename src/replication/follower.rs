@@ -92,9 +92,10 @@ pub struct FollowerGauge {
     stops: Arc<AtomicBool>,
 }
 
-/// How a full copy is fetched, with the settings in force: blocks, looks at the flag that says when to give up, and leaves the
+/// How a full copy is fetched, with the settings in force and from what sort of primary: blocks, looks at the flag that says when to give up, and leaves the
 /// files where the loop finds them.
-pub type Fetch = Box<dyn FnMut(&LinkSettings, &Arc<AtomicBool>) -> Result<(), String> + Send>;
+pub type Fetch =
+    Box<dyn FnMut(&LinkSettings, PeerKind, &Arc<AtomicBool>) -> Result<(), String> + Send>;
 
 /// The histories in this node's log, the newest first, down to one that is enough; none where the log cannot be read. Blocks for
 /// the disk.

@@ -18,7 +18,7 @@ use crate::replication::feeder::{Feeder, FeederEvent, ToFeeder, WalPieces};
 use crate::replication::feeding::{Attachment, Gauge};
 use crate::replication::history::{Evidence, Grounds, Peer, may_continue};
 use crate::replication::parting::add_endings;
-use crate::replication::progress::{Address, ReplicaId, Stage};
+use crate::replication::progress::{ReplicaId, Stage};
 use crate::replication::ring::Committed;
 use crate::storage::cf::Cf;
 use crate::storage::commit::{Group, GroupId};
@@ -287,14 +287,7 @@ impl Server {
         let Some((stream, greeting, arrived, addr)) = self.detach(key) else {
             return;
         };
-        let ip = addr.rsplit_once(':').map_or("", |(ip, _)| ip);
-        let address = Address {
-            ip: options
-                .ip
-                .clone()
-                .unwrap_or_else(|| ip.trim_matches(['[', ']']).to_owned()),
-            port: options.port,
-        };
+        let address = options.address(&addr);
         let now = self.node.now();
         let id = self.node.replication.progress.attach(
             address.clone(),

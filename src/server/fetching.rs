@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::Server;
 use crate::replication::evidence::SEARCH_BYTES_MAX;
-use crate::replication::fetch::{FetchProgress, FetchRequest, fetch};
+use crate::replication::fetch::{FetchProgress, FetchRequest, Introduction, fetch};
 use crate::replication::follower::{Fetch, OwnEndings};
+use crate::replication::history::Peer;
 use crate::replication::timed::{Halt, StopFlags};
 use crate::storage::rocks::db_dir;
 use crate::storage::wal_source::WalSource;
@@ -78,11 +79,16 @@ impl Server {
         let reserve_bytes = config.disk_reserve;
         let progress = Arc::clone(&self.fetching.progress);
         let turn = Arc::clone(&self.fetching.turn);
-        Box::new(move |settings, cancel| {
+        Box::new(move |settings, primary, cancel| {
             let request = FetchRequest {
                 host: host.clone(),
                 port,
                 user: settings.user.clone(),
+                own: (primary == Peer::Stillpoint).then(|| Introduction {
+                    port: settings.port,
+                    ip: settings.ip.clone(),
+                    run_id: settings.run_id.clone(),
+                }),
                 password: (!settings.password.is_empty()).then(|| settings.password.clone()),
                 dir: dir.clone(),
                 origin: origin.clone(),

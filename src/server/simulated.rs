@@ -52,7 +52,7 @@ pub enum Helper {
 pub(super) fn fetcher(dialer: &SimDialer, dir: &Path, host: &str, port: u16) -> Fetch {
     let from = dialer.dir_of(host, port);
     let dir = dir.to_path_buf();
-    Box::new(move |_, _| {
+    Box::new(move |_, _, _| {
         let from = from.as_deref().and_then(disk_at);
         match (disk_at(&dir), from) {
             (Some(disk), Some(from)) => disk.fetch(&from),

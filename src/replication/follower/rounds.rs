@@ -311,7 +311,8 @@ impl Rounds {
         if let Some(shown) = self.shown {
             (self.notify)(FollowerEvent::State(shown));
         }
-        match (self.fetch)(self.link.settings(), &self.gauge.stops) {
+        let (settings, primary) = (self.link.settings(), self.link.primary());
+        match (self.fetch)(settings, primary, &self.gauge.stops) {
             // The loop answers when it has put the files in place.
             Ok(()) => (self.notify)(FollowerEvent::CopyFetched),
             Err(text) => {

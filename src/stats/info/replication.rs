@@ -16,7 +16,8 @@ pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     if let Some(primary) = &primary {
         followed_primary(node, primary, last, fields);
     }
-    let rows = replication.progress.rows(node.now());
+    let mut rows = replication.progress.rows(node.now());
+    rows.extend(node.copying_replicas());
     fields.add("connected_slaves", rows.len());
     let lag_max = u64::from(node.config.min_replicas_max_lag_s);
     if node.config.min_replicas_to_write != 0 && lag_max != 0 {
