@@ -55,12 +55,21 @@ fn offenders(needle: &str, allowed: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_file_says_what_it_is() {
-    for (path, text) in rust_files("src").into_iter().chain(rust_files("tests")) {
+    for (path, text) in ["src", "tests", "scripts"].into_iter().flat_map(rust_files) {
         assert!(
             text.starts_with("//!"),
             "{} does not open with its purpose",
             path.display()
         );
+    }
+}
+
+#[test]
+fn the_drill_shares_no_code_with_what_it_tests() {
+    for (path, text) in rust_files("scripts") {
+        for needle in ["stillpoint::", "unsafe"] {
+            assert!(!text.contains(needle), "{}: {needle}", path.display());
+        }
     }
 }
 

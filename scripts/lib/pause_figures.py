@@ -2,7 +2,7 @@
 
 The receiving side is kept light, because it shares the processors with the server: every client's reply is one
 one-shot epoll event, counted without a read; the replies are read and checked after the clock has stopped. Another
-client's GETs are timed by a separate process (`get_prober`).
+client's GETs are timed by a separate process (`prober`).
 """
 
 import contextlib
@@ -10,12 +10,10 @@ import gc
 import select
 import socket
 import statistics
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 
-import get_prober
+import prober
 import resp
 import servers
 
@@ -131,29 +129,6 @@ class Crowd:
         return sent, answered, now
 
 
-class Prober:
-    """The process that times another client's GETs."""
-
-    def __init__(self, port):
-        self.process = subprocess.Popen([sys.executable, "-B", get_prober.__file__, str(port)],
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        if self.process.stdout.readline() != "ready\n":
-            raise PauseFailed("the GET prober did not start")
-
-    def finish(self):
-        """Ends it and returns its `(sent, latency)` samples."""
-        output, _ = self.process.communicate(timeout=WAIT_S)
-        if self.process.returncode:
-            raise PauseFailed("the GET prober failed")
-        return [tuple(map(float, line.split())) for line in output.splitlines()]
-
-    def end(self):
-        """Makes sure that the process is gone."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-
-
 def worst_and_p99(samples, since, until):
     """`(max, p99)` of the latencies of the GETs that were under way at some moment between the two times."""
     latencies = sorted(latency for sent, latency in samples if sent <= until and sent + latency >= since)
@@ -191,7 +166,7 @@ def pause(control, crowd):
 def unpause(server, control, crowd, paused_since, quiet_s):
     """One release under the prober's eyes, after `quiet_s` of probing while paused: a `Release`, and the samples of
     the quiet time as `(max, p99)`."""
-    prober = Prober(server.port)
+    probing = prober.Prober(server.port)
     try:
         quiet_since = time.monotonic()
         time.sleep(quiet_s)
@@ -201,9 +176,9 @@ def unpause(server, control, crowd, paused_since, quiet_s):
         if control.receive() != b"OK":
             raise PauseFailed("CLIENT UNPAUSE was answered with an error")
         time.sleep(0.02)
-        samples = prober.finish()
+        samples = probing.finish()
     finally:
-        prober.end()
+        probing.end()
     release = Release(answered - sent, last - sent, *worst_and_p99(samples, sent, last))
     return release, worst_and_p99(samples, quiet_since, sent)
 
@@ -214,7 +189,7 @@ def measure(binary, wal_sync, repeat):
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(servers.Server(binary, wal_sync, extra=["--maxclients", str(MAXCLIENTS)]))
         control = stack.enter_context(server.connect(timeout_s=WAIT_S))
-        control.must("SET", get_prober.KEY, "x" * VALUE_BYTES)
+        control.must("SET", prober.KEYS["get"], "x" * VALUE_BYTES)
         crowd = Crowd(server.port)
         stack.callback(crowd.close)
         idle = settled_memory(server, control, IDLE_SETTLE_S)

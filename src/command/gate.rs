@@ -165,8 +165,23 @@ fn replicas(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
     }
 }
 
+/// Whether a command, or one that EXEC would run, may not run where `flag` is asked for. Source: Redis 7.0 `processCommand`, which
+/// judges EXEC by all that is queued: the state may have changed since.
+fn lacks(client: &Client, candidate: &Candidate<'_>, flag: Flags) -> bool {
+    let spec = candidate.command.spec;
+    let queue = client
+        .transaction
+        .iter()
+        .filter(|_| spec.name == "exec")
+        .flat_map(|transaction| &transaction.queue);
+    !spec.flags.has(flag)
+        || queue
+            .into_iter()
+            .any(|queued| !queued.command.spec.flags.has(flag))
+}
+
 /// A replica whose link is down, told not to serve what may be stale. So may be what a node has that hands over, but its writes wait.
-fn stale(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+fn stale(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
     const MASTER_DOWN: ReplyError = ReplyError::fixed(
         "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
     );
@@ -175,10 +190,7 @@ fn stale(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
         Role::HandingOver => candidate.class != Class::Write,
         _ => followed.is_some_and(|followed| !followed.is_up()),
     };
-    if is_down
-        && !node.config.replica_serve_stale_data
-        && !candidate.command.spec.flags.has(Flags::STALE)
-    {
+    if is_down && !node.config.replica_serve_stale_data && lacks(client, candidate, Flags::STALE) {
         Verdict::Reject(MASTER_DOWN)
     } else {
         Verdict::Pass
@@ -186,7 +198,7 @@ fn stale(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
 }
 
 /// While a copy of the primary's data is put in the place of this node's, nothing can be read.
-fn loading(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
+fn loading(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
     const LOADING: ReplyError =
         ReplyError::fixed("LOADING Stillpoint is loading the dataset in memory");
     let is_swapping = node
@@ -194,7 +206,7 @@ fn loading(node: &Node, _: &Client, candidate: &Candidate<'_>) -> Verdict {
         .followed
         .as_ref()
         .is_some_and(|followed| followed.is_swapping);
-    if is_swapping && !candidate.command.spec.flags.has(Flags::LOADING) {
+    if is_swapping && lacks(client, candidate, Flags::LOADING) {
         let is_link = candidate.command.spec.name == "psync";
         Verdict::Reject(if is_link { RESTORING } else { LOADING })
     } else {

@@ -50,6 +50,8 @@ pub struct Followed {
     pub down_since: Option<MonoMs>,
     /// Milliseconds since something came from it, as of the last look.
     pub silence_ms: u64,
+    /// Where the next batch from it begins, behind all that has come, executed or not.
+    pub read_next: Seq,
     /// How much of a full copy has come, as of the last look: bytes, and bytes known to be coming.
     pub copied_bytes: u64,
     pub copy_bytes: u64,
@@ -70,6 +72,7 @@ impl Followed {
             path: Vec::new(),
             down_since: Some(now),
             silence_ms: 0,
+            read_next: Seq::ZERO,
             copied_bytes: 0,
             copy_bytes: 0,
             is_swapping: false,

@@ -29,6 +29,7 @@ use crate::storage::commit::GroupId;
 use crate::storage::received::{BatchRules, ReceivedBatch};
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::rocks::Rocks;
+use crate::storage::seq::Seq;
 
 #[cfg(test)]
 #[path = "role_tests.rs"]
@@ -292,6 +293,7 @@ impl Server {
         let is_stopping = self.following.is_stopping;
         match event {
             FollowerEvent::Batch(batch) => {
+                self.note_arrival(&batch);
                 self.following.received.push_back(batch);
                 self.apply_received();
             }
@@ -361,6 +363,16 @@ impl Server {
                 log::warn!("copying all data of the primary; {given_up}");
             }
             FollowerEvent::CopyFetched => self.want_swap(),
+        }
+    }
+
+    /// What INFO shows as read: a batch that comes may have to wait.
+    fn note_arrival(&mut self, batch: &ReceivedBatch) {
+        if let Some(followed) = &mut self.node.replication.followed {
+            if self.following.received.is_empty() {
+                followed.read_next = self.node.view.next_seq();
+            }
+            followed.read_next = followed.read_next.after_batch(batch.count());
         }
     }
 
@@ -468,6 +480,9 @@ impl Server {
 
     /// A commit failed: what was received and not committed is asked for again.
     pub(super) fn forget_received(&mut self) {
+        if let Some(followed) = &mut self.node.replication.followed {
+            followed.read_next = Seq::ZERO;
+        }
         self.following.received.clear();
         self.following.submitted.clear();
         if let Some(follower) = &self.following.follower {

@@ -240,7 +240,7 @@ const LEX: &[&str] = &[
     "2: ZLEXCOUNT {kzl} {lmin} {lmax}",
     "ZREMRANGEBYLEX {kzl} {lmin} {lmax}",
     "ZRANGESTORE {kz} {kzl} {lmin} {lmax} BYLEX [ REV ] [ LIMIT {n} {n} ]",
-    "( ZLEXCOUNT | ZRANGEBYLEX | ZREMRANGEBYLEX ) ( {kzl} | {ks} ) ( abc | - | [a ) ( + | abc )",
+    "( ZLEXCOUNT | ZRANGEBYLEX | ZREMRANGEBYLEX ) {kzl} ( abc | - | [a ) ( + | abc )",
 ];
 
 const KEYS: &[&str] = &[

@@ -338,7 +338,7 @@ pub const BLOCKED: &[Blocked] = &[
     Blocked {
         clients: &["BLPOP b1 0", "BLMPOP 0 1 b1 LEFT COUNT 3"],
         then: &[
-            "PEXPIRE b1 1",
+            "PEXPIRE b1 20",
             "RPUSH b1 a b c d e",
             "PERSIST b1",
             "LRANGE b1 0 -1",

@@ -8,7 +8,7 @@ use crate::generate::words;
 use crate::grammar::Args;
 use crate::normalise::{self, Exchange};
 use crate::run::{Difference, REPLY_LIMIT, Run, Side, both, list};
-use crate::step::{Payload, Step};
+use crate::step::{Payload, SHORT_LIFE_MS, Step};
 
 /// Calls of one iteration, at most; the key space is small.
 const SCAN_CALLS_MAX: usize = 10_000;
@@ -228,7 +228,11 @@ impl Run {
 
     fn expires(&mut self, db: usize, key: &[u8]) -> Result<(), Difference> {
         self.select(db)?;
-        self.on_admin(&vec![b"PEXPIRE".to_vec(), key.to_vec(), b"1".to_vec()])?;
+        self.on_admin(&vec![
+            b"PEXPIRE".to_vec(),
+            key.to_vec(),
+            SHORT_LIFE_MS.to_vec(),
+        ])?;
         let gone = |side: &mut Side| {
             let exists = [&b"EXISTS"[..], key];
             let zero = |conn: &mut Conn| conn.cmd(&exists) == Value::Int(0);

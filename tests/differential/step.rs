@@ -9,6 +9,9 @@ pub const DATA_CONNS: usize = 2;
 /// How many subscriber connections each server gets.
 pub const SUBSCRIBERS: usize = 2;
 
+/// What a key is given that shall expire: on a busy machine one millisecond is over before the command that sets it.
+pub const SHORT_LIFE_MS: &[u8] = b"20";
+
 /// One step, done on both servers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -73,7 +76,11 @@ impl Step {
             }
             Step::Blocked { clients, then, .. } => [&clients[..], then].concat(),
             Step::Expires { key, .. } => {
-                vec![vec![b"PEXPIRE".to_vec(), key.clone(), b"1".to_vec()]]
+                vec![vec![
+                    b"PEXPIRE".to_vec(),
+                    key.clone(),
+                    SHORT_LIFE_MS.to_vec(),
+                ]]
             }
             Step::Notify { classes } => {
                 let setting = ["CONFIG", "SET", "notify-keyspace-events", classes];
@@ -133,7 +140,7 @@ impl std::fmt::Display for Step {
             }
             Step::Expires { db, key } => write!(
                 out,
-                "db{db}: PEXPIRE {} 1, wait until it is gone",
+                "db{db}: PEXPIRE {} 20, wait until it is gone",
                 show_args(&[key])
             ),
             Step::Notify { .. } => write!(out, "{}", list(&self.commands())),

@@ -20,6 +20,10 @@ fn a_pause_given_to_a_replica_holds_its_number_still() {
         let sent = offset(&primary);
         assert_eq!(sent, at + 101, "the first write of a term stores its id");
         assert_eq!(conn.call("WAIT 1 200"), Value::Int(0));
+        wait_until("all has been read", || {
+            number(&replica, "slave_read_repl_offset") == sent
+        });
+        assert_eq!(number(&replica, "slave_repl_offset"), at);
         assert_eq!(offset(&replica), at);
         assert_eq!(primary.info("connected_slaves"), "1");
         admin.ok("CLIENT UNPAUSE");

@@ -137,10 +137,16 @@ fn a_replica_that_has_lost_its_primary_can_refuse_to_answer() {
     attach(&replica, &primary);
     let mut conn = replica.connect();
     assert_eq!(conn.call("GET a").text(), "1");
+    // What is queued now is judged again when it is to run.
+    let mut queuing = replica.connect();
+    queuing.ok("MULTI");
+    assert_eq!(queuing.call("GET a").text(), "QUEUED");
     primary.kill();
     wait_until("the link is down", || {
         conn.call("GET a") == Value::error(DOWN)
     });
+    let refused = format!("EXECABORT Transaction discarded because of: {DOWN}");
+    assert_eq!(queuing.call("EXEC"), Value::error(&refused));
     for line in ["EXISTS a", "DBSIZE", "KEYS *"] {
         assert_eq!(conn.call(line), Value::error(DOWN), "{line}");
     }

@@ -69,7 +69,8 @@ fn followed_primary(node: &Node, followed: &Followed, last: u64, fields: &mut Fi
         fields.add("master_sync_read_bytes", followed.copied_bytes);
         fields.add("master_sync_left_bytes", left);
     }
-    fields.add("slave_read_repl_offset", last);
+    let read = followed.read_next.get().saturating_sub(1).max(last);
+    fields.add("slave_read_repl_offset", read);
     fields.add("slave_repl_offset", last);
     if !is_up {
         let down_s = followed
