@@ -147,11 +147,16 @@ class SwitchTest(unittest.TestCase):
         def demoted():
             self.a.following = self.c.address
 
+        def handing_over():
+            self.a.following = self.b.address
+            self.a.failover_state = "failover-in-progress"
+
         def watched():
             self.a.listeners = 1
 
         for spoil, words in ((lagging, "5 behind"), (linkless, "is down"), (astray, "follows 10.0.0.1:3, not"),
-                             (promoted, "not a replica"), (demoted, "not a primary"), (watched, "--sentinel")):
+                             (promoted, "not a replica"), (demoted, "not a primary"),
+                             (handing_over, "in a failover already"), (watched, "--sentinel")):
             with self.subTest(spoil.__name__):
                 self.setUp()
                 spoil()
