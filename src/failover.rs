@@ -24,6 +24,10 @@
 //! | Unknown | parked | `failover-in-progress` | the target's word; the operator's: REPLICAOF NO ONE, or REPLICAOF another primary |
 //! | Forcing | parked | `failover-in-progress` | the disk |
 //!
+//! From Unsent on INFO, ROLE and HELLO say that the node is a replica of the target with its link down, as in Redis, until it is
+//! known what it is ([`crate::node::Node::named_primary`]). So a Sentinel that meets it does not make the target follow it, which it does
+//! with a replica that has become a primary beside one that is sound.
+//!
 //! # Why no two nodes accept writes
 //!
 //! - The old primary stops accepting writes before the offer leaves, and that it may have offered is on its disk by then: restarted, it is

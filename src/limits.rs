@@ -106,6 +106,9 @@ pub const RECEIVED_BATCH_BYTES_MAX: usize = 2 << 30;
 /// Bytes of one line on a replication link, but for the list of a checkpoint's files.
 pub const LINK_LINE_BYTES_MAX: usize = 4096;
 
+/// Histories that a refused PSYNC names, and that are looked for in a log: so many terms back nodes that parted find where.
+pub const ENDINGS_MAX: usize = 48;
+
 /// Bytes of the line that lists a checkpoint's files: a million of them with names of a dozen characters.
 pub const FILE_LIST_BYTES_MAX: usize = 16 << 20;
 

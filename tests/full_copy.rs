@@ -93,6 +93,7 @@ fn a_copy_from_a_recorded_primary_is_asked_for_in_the_same_bytes_and_opens() {
             port,
             user: None,
             password: None,
+            own: None,
             dir: dir.path().to_path_buf(),
             origin: "recorded".to_owned(),
             connect_ms: 3100,
@@ -155,8 +156,10 @@ fn answered(dir: &Path, names: Option<String>) -> Vec<u8> {
     let (stream, _) = listener.accept().expect("a replica");
     let shipping = Shipping::new(dir.to_path_buf(), 0, 60_000);
     let sender = std::thread::spawn(move || match names {
-        Some(names) => shipping.send_files(stream, names.as_bytes()).map(|_| ()),
-        None => shipping.send_list(stream).map(|_| ()),
+        Some(names) => shipping
+            .send_files(stream, names.as_bytes(), &Arc::default())
+            .map(|_| ()),
+        None => shipping.send_list(stream, &Arc::default()).map(|_| ()),
     });
     let mut answer = Vec::new();
     replica.read_to_end(&mut answer).expect("an answer");

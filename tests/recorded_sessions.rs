@@ -14,6 +14,7 @@ use stillpoint::replication::files::{self, Body, BodyReader};
 use stillpoint::replication::frames::{AckReader, Frame, FrameReader};
 use stillpoint::replication::handshake::{Action, Link, LinkSettings, Position};
 use stillpoint::replication::history::Peer;
+use stillpoint::replication::parting::Parted;
 use stillpoint::replication::wire::{Answer, LineReader, Request};
 use stillpoint::storage::keys::KeyCodec;
 use stillpoint::storage::received::{BatchRules, ReceivedBatch, SideEffect};
@@ -172,6 +173,7 @@ fn fresh() -> Position {
     Position {
         next: Seq::new(1),
         id: None,
+        endings: [None; 2],
     }
 }
 
@@ -223,8 +225,17 @@ fn a_diverged_replica_is_refused_and_copies_everything() {
         let connections = recorded(folder, "fullsync");
         let next = Seq::new(next);
         let id = id.and_then(ReplicationId::from_bytes);
-        let mut replica = Replica::new(Position { next, id });
-        let copy = Action::Copy { given_up: None };
+        let mut replica = Replica::new(Position {
+            next,
+            id,
+            endings: [None; 2],
+        });
+        // A Kvrocks does not say where they parted.
+        let copy = Action::Copy {
+            parted: Parted::UNKNOWN,
+            last: Seq::new(next.get() - 1),
+            remembered: [None; 2],
+        };
         assert_eq!(replica.connection(&connections[&1]), Some(copy));
 
         let meta = &connections[&2];
@@ -251,10 +262,12 @@ fn a_diverged_replica_is_refused_and_copies_everything() {
             None => Position {
                 next: Seq::new(2372),
                 id,
+                endings: [None; 2],
             },
             Some(_) => Position {
                 next: Seq::new(2376),
                 id: ReplicationId::from_bytes(b"3XSCKJUT1N861L53"),
+                endings: [None; 2],
             },
         };
         replica.link.copied(NOW);
@@ -315,6 +328,11 @@ fn the_recorded_refusals_are_the_lines_that_we_send() {
         let ours = refusal.expect_err("it is ahead").line(Peer::Kvrocks);
         assert_eq!(format!("-{ours}\r").as_bytes(), last_line);
         let read = Answer::read(&last_line[..last_line.len() - 1]);
-        assert_eq!(read, Answer::Diverged { common: None });
+        assert_eq!(
+            read,
+            Answer::Diverged {
+                parted: Parted::UNKNOWN
+            }
+        );
     }
 }

@@ -88,10 +88,11 @@ class Switch:
         if self.primary.address.same_place(self.target.address):
             raise Refused("the primary and the target are the same node")
         before = self.primary.view()
-        if not before.is_primary:
-            raise Refused(f"{self.primary} is not a primary: it follows {before.primary}")
+        # First: a node that hands over calls itself a replica of the target, which may not be a primary yet.
         if before.failover_state != "no-failover":
             raise Refused(f"{self.primary} is in a failover already: {before.failover_state}")
+        if not before.is_primary:
+            raise Refused(f"{self.primary} is not a primary: it follows {before.primary}")
         check_follows(self.target, self.primary, before)
         for other in self.others:
             if other.address.same_place(self.target.address) or other.address.same_place(self.primary.address):

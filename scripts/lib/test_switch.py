@@ -40,6 +40,7 @@ class FakeNode:
         self.paused_until = 0.0
         self.listeners = 0
         self.link_up = True
+        self.failover_state = "no-failover"
         self.faults = {}     # command -> (how often, NodeError, whether it is carried out nevertheless)
         world.nodes[port] = self
 
@@ -69,7 +70,7 @@ class FakeNode:
 
     def view(self):
         return self._do("view", lambda: View(self.following is None, self.offset(), self.following, self.link_up,
-                                             "history", "no-failover", {}))
+                                             "history", self.failover_state, {}))
 
     def sentinels(self):
         return self._do("sentinels", lambda: self.listeners)
@@ -146,11 +147,16 @@ class SwitchTest(unittest.TestCase):
         def demoted():
             self.a.following = self.c.address
 
+        def handing_over():
+            self.a.following = self.b.address
+            self.a.failover_state = "failover-in-progress"
+
         def watched():
             self.a.listeners = 1
 
         for spoil, words in ((lagging, "5 behind"), (linkless, "is down"), (astray, "follows 10.0.0.1:3, not"),
-                             (promoted, "not a replica"), (demoted, "not a primary"), (watched, "--sentinel")):
+                             (promoted, "not a replica"), (demoted, "not a primary"),
+                             (handing_over, "in a failover already"), (watched, "--sentinel")):
             with self.subTest(spoil.__name__):
                 self.setUp()
                 spoil()

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::client::waiting::Reason;
 use crate::client::{Client, ClientKey, Flag, Linked};
 use crate::node::Node;
+use crate::node::copies::CopyLink;
 use crate::node::replication::Followed;
 use crate::replication::progress::Replica;
 use crate::resp::{Args, Proto};
@@ -108,6 +109,16 @@ impl<'a> Line<'a> {
             },
             user: "default",
             ..Line::of_linked(node, link)
+        }
+    }
+
+    /// The line of a connection on which files of a full copy are sent.
+    pub fn of_copy(node: &Node, copy: &'a CopyLink) -> Line<'a> {
+        Line {
+            flags: "S".to_owned(),
+            command: copy.command,
+            user: "default",
+            ..Line::of_linked(node, &copy.link)
         }
     }
 

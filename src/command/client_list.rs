@@ -5,6 +5,7 @@ use super::context::ControlCtx;
 use super::halt::Run;
 use crate::client::{Client, ClientKey, Flag, Linked, OutputClass, Peer};
 use crate::error::{ReplyError, SYNTAX};
+use crate::node::copies::CopyLink;
 use crate::node::replication::Followed;
 use crate::node::{Node, Request};
 use crate::replication::progress::{Replica, ReplicaId};
@@ -15,6 +16,7 @@ use crate::text::int::parse_i64;
 enum Row<'a> {
     Client(&'a Client),
     Replica(ReplicaId, &'a Linked, &'a Replica),
+    Copy(&'a CopyLink),
     Primary(&'a Linked, &'a Followed),
 }
 
@@ -23,6 +25,7 @@ enum Row<'a> {
 enum Victim {
     Client(ClientKey),
     Replica(ReplicaId),
+    Copy(u64),
     Primary,
 }
 
@@ -34,10 +37,12 @@ impl<'a> Row<'a> {
         let replicas = replication
             .links()
             .map(|(id, link, replica)| Row::Replica(id, link, replica));
+        let copies = replication.copies.links().map(Row::Copy);
         let primary = replication
             .primary_link()
             .map(|(link, followed)| Row::Primary(link, followed));
-        let mut rows: Vec<Row<'_>> = clients.chain(replicas).chain(primary).collect();
+        let links = replicas.chain(copies).chain(primary);
+        let mut rows: Vec<Row<'_>> = clients.chain(links).collect();
         rows.sort_by_key(Row::id);
         rows
     }
@@ -46,6 +51,7 @@ impl<'a> Row<'a> {
         match self {
             Row::Client(client) => client.id,
             Row::Replica(_, link, _) | Row::Primary(link, _) => link.id,
+            Row::Copy(copy) => copy.link.id,
         }
     }
 
@@ -53,6 +59,7 @@ impl<'a> Row<'a> {
         match self {
             Row::Client(client) => &client.peer,
             Row::Replica(_, link, _) | Row::Primary(link, _) => &link.peer,
+            Row::Copy(copy) => &copy.link.peer,
         }
     }
 
@@ -63,7 +70,7 @@ impl<'a> Row<'a> {
                 OutputClass::Replica => ClientType::Replica,
                 OutputClass::Pubsub => ClientType::Pubsub,
             },
-            Row::Replica(..) => ClientType::Replica,
+            Row::Replica(..) | Row::Copy(_) => ClientType::Replica,
             Row::Primary(..) => ClientType::Primary,
         }
     }
@@ -72,7 +79,7 @@ impl<'a> Row<'a> {
     fn is_default_users(&self) -> bool {
         match self {
             Row::Client(client) => client.has(Flag::Authenticated),
-            Row::Replica(..) => true,
+            Row::Replica(..) | Row::Copy(_) => true,
             Row::Primary(..) => false,
         }
     }
@@ -81,6 +88,7 @@ impl<'a> Row<'a> {
         match self {
             Row::Client(client) => Victim::Client(client.key),
             Row::Replica(id, ..) => Victim::Replica(*id),
+            Row::Copy(copy) => Victim::Copy(copy.link.id),
             Row::Primary(..) => Victim::Primary,
         }
     }
@@ -89,6 +97,7 @@ impl<'a> Row<'a> {
         let line = match self {
             Row::Client(client) => Line::of(node, client, running),
             Row::Replica(_, link, replica) => Line::of_replica(node, link, replica),
+            Row::Copy(copy) => Line::of_copy(node, copy),
             Row::Primary(link, followed) => Line::of_primary(node, link, followed),
         };
         format!("{line}\n")
@@ -259,6 +268,7 @@ fn kill_matching(ctx: &mut ControlCtx<'_>, filter: &KillFilter<'_>, me: ClientKe
                 ctx.node.replication.forget_link(id);
                 ctx.node.requests.push(Request::CloseReplica(id));
             }
+            Victim::Copy(id) => ctx.node.replication.copies.end(id),
             Victim::Primary => {
                 ctx.node.replication.forget_primary_link();
                 ctx.node.requests.push(Request::ClosePrimaryLink);

@@ -5,7 +5,6 @@ use super::halt::Run;
 use super::spec::{Flags, Spec};
 use crate::client::{Flag, ReplyMode};
 use crate::error::{DB_OUT_OF_RANGE, NOT_AN_INTEGER, ReplyError};
-use crate::node::Role;
 use crate::resp::{Args, Proto};
 use crate::storage::keys::DbIndex;
 use crate::text::int::parse_i64;
@@ -251,9 +250,9 @@ fn hello(ctx: &mut ControlCtx<'_>, args: Args<'_>) -> Run {
         b"standalone"
     });
     ctx.reply.bulk(b"role");
-    ctx.reply.bulk(match ctx.node.role {
-        Role::Primary | Role::HandingOver => b"master",
-        Role::Promoting | Role::Replica => b"replica",
+    ctx.reply.bulk(match ctx.node.named_primary() {
+        None => b"master",
+        Some(_) => b"replica",
     });
     ctx.reply.bulk(b"modules");
     ctx.reply.array(0);

@@ -180,16 +180,16 @@ fn lacks(client: &Client, candidate: &Candidate<'_>, flag: Flags) -> bool {
             .any(|queued| !queued.command.spec.flags.has(flag))
 }
 
-/// A replica whose link is down, told not to serve what may be stale.
+/// A replica whose link is down, told not to serve what may be stale. So may be what a node has that hands over, but its writes wait.
 fn stale(node: &Node, client: &Client, candidate: &Candidate<'_>) -> Verdict {
     const MASTER_DOWN: ReplyError = ReplyError::fixed(
         "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
     );
-    let is_down = node
-        .replication
-        .followed
-        .as_ref()
-        .is_some_and(|followed| !followed.is_up());
+    let followed = node.replication.followed.as_ref();
+    let is_down = match node.role {
+        Role::HandingOver => candidate.class != Class::Write,
+        _ => followed.is_some_and(|followed| !followed.is_up()),
+    };
     if is_down && !node.config.replica_serve_stale_data && lacks(client, candidate, Flags::STALE) {
         Verdict::Reject(MASTER_DOWN)
     } else {

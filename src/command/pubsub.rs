@@ -3,6 +3,8 @@
 //! A message costs no sequence number and no disk: it travels beside the batches. It leaves when what its publisher was shown before is
 //! committed, like the publisher's own reply.
 
+use bytes::Bytes;
+
 use super::context::ControlCtx;
 use super::halt::Run;
 use super::spec::{Class, Flags, KeySpec, Spec};
@@ -10,6 +12,7 @@ use crate::error::ReplyError;
 use crate::failover::sentinel::HELLO_CHANNEL;
 use crate::node::Role;
 use crate::pubsub::{Kind, Subscriptions};
+use crate::replication::frames::Message;
 use crate::resp::{Args, Reply};
 
 const SUBSCRIBER: Flags = Flags::PUBSUB
@@ -293,11 +296,16 @@ fn publish_to(ctx: &mut ControlCtx<'_>, kind: Kind, args: Args<'_>) -> Run {
     let group = (!ctx.in_exec).then(|| ctx.session().dependency.max(ctx.node.view.dependency()));
     let receivers = ctx.node.publish(kind, args.at(1), args.at(2), group);
     // A replica's own messages are its own clients' affair, as in Redis.
-    let is_replicated = kind == Kind::Channel && args.at(1) != HELLO_CHANNEL;
-    if is_replicated && ctx.node.role == Role::Primary {
-        ctx.node
-            .replication
-            .note_message(args.at(1), args.at(2), group);
+    let is_shard = kind == Kind::Shard;
+    let is_replicated = is_shard || args.at(1) != HELLO_CHANNEL;
+    let replication = &mut ctx.node.replication;
+    if is_replicated && ctx.node.role == Role::Primary && !replication.progress.is_empty() {
+        let message = Message {
+            is_shard,
+            channel: Bytes::copy_from_slice(args.at(1)),
+            payload: Bytes::copy_from_slice(args.at(2)),
+        };
+        replication.note_message(message, group);
     }
     ctx.reply.count(receivers);
     Ok(())

@@ -48,7 +48,7 @@ pub const SPECS: &[Spec] = &[
 fn role(ctx: &mut ControlCtx<'_>, _: Args<'_>) -> Run {
     let offset = ctx.newest_seq().get() as i64;
     let node = &*ctx.node;
-    match &node.replication.followed {
+    match node.named_primary() {
         None => {
             let rows = node.replication.progress.role_rows();
             ctx.reply.array(3);

@@ -6,6 +6,7 @@ mod handing;
 mod switch;
 mod syncing;
 
+pub use handing::Successor;
 pub use syncing::Terms;
 
 use crate::clock::{MonoMs, Turn};
@@ -92,7 +93,7 @@ impl Failover {
                 tries: 0,
             },
         };
-        let mut handing = Handing::new(switch, Stage::Unknown { answer_by: None }, 0);
+        let mut handing = Handing::new(switch, Stage::Unknown { answer_by: None }, 0, now.now());
         handing.why = "this node was restarted".to_owned();
         actions.push(failover.names.connect(&mut handing.switch, now.now()));
         failover.phase = Phase::Handing(handing);
@@ -109,6 +110,14 @@ impl Failover {
     /// Whether the role is neither primary nor replica: writes are parked, and none may run whatever the pause says.
     pub fn is_handing_over(&self) -> bool {
         matches!(self.phase, Phase::Handing(_) | Phase::Forcing { .. })
+    }
+
+    /// The node that may be taking over: what this one says that it follows until that is known, as Redis does.
+    pub fn successor(&self) -> Option<Successor<'_>> {
+        match &self.phase {
+            Phase::Idle | Phase::Syncing(_) => None,
+            Phase::Handing(handing) | Phase::Forcing { handing, .. } => Some(handing.successor()),
+        }
     }
 
     /// Whether writes are parked because of it.

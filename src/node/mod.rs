@@ -6,6 +6,7 @@
 pub mod applier;
 mod build;
 mod changes;
+pub mod copies;
 mod delivery;
 pub mod key_counting;
 pub mod replication;

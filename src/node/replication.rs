@@ -2,20 +2,24 @@
 //!
 //! Commands read and ask here; the server drives links, threads and the state file, and says here how far things are.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-
+use super::copies::Copies;
 use super::{Node, Request, Role};
 use crate::client::waiting::Reason;
 use crate::client::{ClientKey, Linked};
 use crate::clock::MonoMs;
 use crate::command::parking;
 use crate::error::ReplyError;
+use crate::failover::machine::Successor;
 use crate::replication::follower::Shown;
+use crate::replication::frames::Message;
 use crate::replication::handshake::LinkState;
 use crate::replication::history::History;
-use crate::replication::progress::{Progress, Replica, ReplicaId};
+use crate::replication::history::Peer as PeerKind;
+use crate::replication::progress::{self, Progress, Replica, ReplicaId};
+use crate::replication::takeover::wire::Address;
 #[cfg(test)]
 use crate::simulation::mutation;
 use crate::storage::cf::Cf;
@@ -78,6 +82,19 @@ impl Followed {
         }
     }
 
+    /// The target of a hand-over, of which nobody knows yet whether it has taken over.
+    fn of_successor(successor: &Successor<'_>) -> Followed {
+        let Address { host, port } = successor.target;
+        let shown = Shown {
+            state: successor.link,
+            primary: PeerKind::Stillpoint,
+        };
+        Followed {
+            shown: Some(shown),
+            ..Followed::new(host.clone(), *port, successor.since)
+        }
+    }
+
     /// Whether the stream flows.
     pub fn is_up(&self) -> bool {
         self.state() == LinkState::Connected
@@ -106,8 +123,12 @@ pub struct Replication {
     pub progress: Progress,
     /// Their connections, as CLIENT LIST shows them.
     links: BTreeMap<ReplicaId, Linked>,
+    /// The connections of those that fetch a full copy.
+    pub copies: Copies,
     /// The primary that is followed; `None` on a primary.
     pub followed: Option<Followed>,
+    /// The one that was followed, while this node is being promoted.
+    left: Option<Followed>,
     /// The change of role under way.
     pub change: Option<RoleChange>,
     /// Somebody waits for acknowledgements and wants them asked for.
@@ -115,9 +136,9 @@ pub struct Replication {
     /// The last update of each group that was committed lately, in order.
     group_ends: VecDeque<(GroupId, Seq)>,
     /// Messages of the command that runs, for the subscribers of replicas.
-    noted_messages: Vec<(Bytes, Bytes)>,
-    /// Messages for the subscribers of replicas: channel, payload, and what each depends on.
-    pub messages: VecDeque<(GroupId, Bytes, Bytes)>,
+    noted_messages: Vec<Message>,
+    /// Messages for the subscribers of replicas, and what each depends on.
+    pub messages: VecDeque<(GroupId, Message)>,
     /// Full copies given out, PSYNCs accepted, PSYNCs refused: INFO's `sync_*`.
     pub full_syncs: u64,
     pub partial_syncs: u64,
@@ -144,6 +165,11 @@ impl Replication {
         links.filter_map(|(id, link)| Some((*id, link, self.progress.get(*id)?)))
     }
 
+    /// How many replicas' connections there are.
+    pub fn links_count(&self) -> usize {
+        self.links.len()
+    }
+
     /// The connection to the primary, once the stream flows; before, it is nobody's to see, as in Redis.
     pub fn primary_link(&self) -> Option<(&Linked, &Followed)> {
         let followed = self.followed.as_ref().filter(|followed| followed.is_up())?;
@@ -167,15 +193,13 @@ impl Replication {
 
     /// Notes a message for the subscribers of replicas, if there are replicas. `group` is what it depends on; `None` when only
     /// the end of the running command shows it.
-    pub fn note_message(&mut self, channel: &[u8], payload: &[u8], group: Option<GroupId>) {
+    pub fn note_message(&mut self, message: Message, group: Option<GroupId>) {
         if self.progress.is_empty() {
             return;
         }
-        let channel = Bytes::copy_from_slice(channel);
-        let payload = Bytes::copy_from_slice(payload);
         match group {
-            Some(group) => self.messages.push_back((group, channel, payload)),
-            None => self.noted_messages.push((channel, payload)),
+            Some(group) => self.messages.push_back((group, message)),
+            None => self.noted_messages.push(message),
         }
     }
 
@@ -183,8 +207,7 @@ impl Replication {
     pub fn release_messages(&mut self, group: GroupId) {
         let noted = std::mem::take(&mut self.noted_messages);
         let noted = noted.into_iter();
-        self.messages
-            .extend(noted.map(|(channel, payload)| (group, channel, payload)));
+        self.messages.extend(noted.map(|message| (group, message)));
     }
 
     /// The command that runs will run again: its messages never were.
@@ -219,6 +242,23 @@ impl Node {
         Some(self.replication.progress.acked_count(seq))
     }
 
+    /// The primary that this node names in INFO, ROLE and HELLO; `None` when it calls itself one.
+    ///
+    /// It calls itself a primary as long as it accepts writes, and no longer: while it hands over it names the target, as Redis does,
+    /// and while it is being promoted the node that it followed.
+    pub fn named_primary(&self) -> Option<Cow<'_, Followed>> {
+        let replication = &self.replication;
+        match self.role {
+            Role::Primary => None,
+            Role::Replica => replication.followed.as_ref().map(Cow::Borrowed),
+            Role::Promoting => replication.left.as_ref().map(Cow::Borrowed),
+            Role::HandingOver => {
+                let successor = self.failover.successor()?;
+                Some(Cow::Owned(Followed::of_successor(&successor)))
+            }
+        }
+    }
+
     /// Begins to become something else. The gate closes for writes at once; the rest follows. The reply of the command that asks
     /// leaves when the new role is on disk.
     pub fn change_role(&mut self, goal: Goal) {
@@ -230,7 +270,11 @@ impl Node {
         match &goal {
             Goal::Primary => {
                 self.role = Role::Promoting;
-                self.replication.followed = None;
+                let now = self.now();
+                let followed = self.replication.followed.take();
+                self.replication.left = followed
+                    .map(|followed| Followed::new(followed.host, followed.port, now))
+                    .or(self.replication.left.take());
             }
             Goal::Replica { host, port } => self.become_replica(host.clone(), *port),
         }
@@ -324,6 +368,18 @@ pub struct LinkOptions {
     pub ip: Option<String>,
     /// Run id of a Stillpoint.
     pub run_id: Option<String>,
+}
+
+impl LinkOptions {
+    /// Where the replica is reached whose connection comes from `peer_addr` (`ip:port`).
+    pub fn address(&self, peer_addr: &str) -> progress::Address {
+        let peer_ip = peer_addr.rsplit_once(':').map_or("", |(ip, _)| ip);
+        let peer_ip = peer_ip.trim_matches(['[', ']']);
+        progress::Address {
+            ip: self.ip.clone().unwrap_or_else(|| peer_ip.to_owned()),
+            port: self.port,
+        }
+    }
 }
 
 /// A replica's request that leaves the loop with its socket.

@@ -6,7 +6,7 @@ use crate::storage::seq::Seq;
 use crate::storage::wal_source::{RecordHistory, WalSource, WalSourceError};
 
 /// Bytes of log that are searched for where a peer's history ended: that is only told in log lines, and a second's work.
-const SEARCH_BYTES_MAX: u64 = 1 << 30;
+pub const SEARCH_BYTES_MAX: u64 = 1 << 30;
 
 /// The evidence about a peer that presents `presented` and wants to go on with `next`. `last_seq` is the last committed update, `stored` the
 /// id in the database. An error (damage, a compressed log) is a reason to refuse, and one for the log.
@@ -27,18 +27,18 @@ pub fn gather(
         .filter(|record| record.first <= before)
         .map(facts);
     let following = source.record_following(next, last_seq)?.map(facts);
-    let last_of_presented = match presented {
+    let endings = match presented {
         // Of one history: then the peer will not be told where they parted.
         Some(id) if holding.or(following).and_then(|record| record.id) != Some(id) => {
-            source.last_of(id, SEARCH_BYTES_MAX)?
+            source.endings(&|found| found == id, SEARCH_BYTES_MAX)?
         }
-        _ => None,
+        _ => Vec::new(),
     };
     Ok(Evidence {
         holding,
         following,
         stored,
-        last_of_presented,
+        endings,
     })
 }
 
@@ -46,7 +46,9 @@ pub fn gather(
 mod tests {
     use super::*;
     use crate::replication::history::{Grounds, Peer, Refusal, may_continue};
+    use crate::replication::parting::Parted;
     use crate::storage::options::OpenOptions;
+    use crate::storage::replication_id::Ending;
     use crate::storage::rocks::{Rocks, WriteMode};
 
     fn id(letter: u8) -> ReplicationId {
@@ -93,15 +95,21 @@ mod tests {
         }
         assert_eq!(judge(b'A', 1), Ok(Grounds::FromTheStart));
         // It wrote on after the switch: what both have ends at 3.
-        let common = Some(Seq::new(3));
+        let at = |common: u64| Parted::At(Seq::new(common));
         for next in [7, 10] {
-            assert_eq!(judge(b'A', next), Err(Refusal::WrongId { common }));
+            assert_eq!(judge(b'A', next), Err(Refusal::WrongId(at(3))));
         }
-        assert_eq!(judge(b'C', 7), Err(Refusal::WrongId { common: None }));
+        // It has begun a history since, as this node has: these are the ones that it may know.
+        let endings = [(b'B', 9), (b'A', 3)].map(|(letter, last)| Ending {
+            id: id(letter),
+            last: Seq::new(last),
+        });
+        let among = Parted::Among(endings.to_vec());
+        assert_eq!(judge(b'C', 7), Err(Refusal::WrongId(among)));
         // Inside a record; and ahead of the log, which has all of the peer's history that is in it.
-        let common = Some(Seq::new(9));
-        assert_eq!(judge(b'B', 5), Err(Refusal::OutOfRange { common: None }));
-        assert_eq!(judge(b'B', 11), Err(Refusal::OutOfRange { common }));
+        let inside = judge(b'B', 5);
+        assert_eq!(inside, Err(Refusal::OutOfRange(Parted::UNKNOWN)));
+        assert_eq!(judge(b'B', 11), Err(Refusal::OutOfRange(at(9))));
     }
 
     #[test]

@@ -16,11 +16,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
-
 use self::reader::Reader;
 use self::rounds::Rounds;
 use super::feeding::Attachment;
+use super::frames::Message;
 use super::progress::ReplicaId;
 use super::ring::Committed;
 use super::runner::Runner;
@@ -48,7 +47,7 @@ pub enum ToFeeder {
     /// The run ids of this node and of those above it.
     SetPath(Vec<String>),
     /// A message for the subscribers of replicas.
-    Message { channel: Bytes, payload: Bytes },
+    Message(Message),
     /// Ask for acknowledgements now.
     AskForAcks,
     /// Close these links; `None` for all.

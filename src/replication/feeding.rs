@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::frames::{AckReader, Frame, push_record_line};
+use super::frames::{AckReader, Frame, Message, push_record_line};
 use super::progress::ReplicaId;
 use super::ring::{Committed, Cursor, Found, Ring};
 use crate::clock::MonoMs;
@@ -108,7 +108,7 @@ struct Link {
 #[derive(Default)]
 struct HeldMessages {
     /// Each with the update that must be framed before it.
-    list: VecDeque<(Seq, Frame)>,
+    list: VecDeque<(Seq, Message)>,
     /// What they take in the stream, about.
     bytes: usize,
 }
@@ -117,11 +117,9 @@ struct HeldMessages {
 const MESSAGE_OVERHEAD_BYTES: usize = 64;
 
 impl HeldMessages {
-    fn hold(&mut self, behind: Seq, channel: &Bytes, payload: &Bytes) {
-        self.bytes += channel.len() + payload.len() + MESSAGE_OVERHEAD_BYTES;
-        let (channel, payload) = (channel.clone(), payload.clone());
-        let frame = Frame::Message { channel, payload };
-        self.list.push_back((behind, frame));
+    fn hold(&mut self, behind: Seq, message: Message) {
+        self.bytes += message.bytes() + MESSAGE_OVERHEAD_BYTES;
+        self.list.push_back((behind, message));
     }
 
     /// The oldest one, if every update below `next` is all that it waits for.
@@ -130,11 +128,9 @@ impl HeldMessages {
         if *behind >= next {
             return None;
         }
-        let (_, frame) = self.list.pop_front()?;
-        if let Frame::Message { channel, payload } = &frame {
-            self.bytes -= channel.len() + payload.len() + MESSAGE_OVERHEAD_BYTES;
-        }
-        Some(frame)
+        let (_, message) = self.list.pop_front()?;
+        self.bytes -= message.bytes() + MESSAGE_OVERHEAD_BYTES;
+        Some(Frame::Message(message))
     }
 }
 
@@ -336,12 +332,12 @@ impl Feeding {
     /// A message that travels beside the batches, to those who know what it is.
     ///
     /// It stands behind every record that is committed by now: what a transaction wrote is there when its message comes.
-    pub fn message(&mut self, channel: &Bytes, payload: &Bytes) {
+    pub fn message(&mut self, message: &Message) {
         let behind = self.last();
         for link in self.links.values_mut().filter(|link| link.has_extras) {
             // Late messages are worth nothing: a replica that does not keep up misses them, as a slow subscriber does.
             if link.pending_bytes() + link.held_messages.bytes < LINK_OUTPUT_BYTES_MAX {
-                link.held_messages.hold(behind, channel, payload);
+                link.held_messages.hold(behind, message.clone());
                 link.push_due_messages();
             }
         }
@@ -436,8 +432,17 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
 
     const ID: ReplicaId = ReplicaId(1);
+
+    fn message_of(payload: Bytes) -> Message {
+        Message {
+            is_shard: false,
+            channel: Bytes::from_static(b"news"),
+            payload,
+        }
+    }
 
     fn record(first: u64, count: u32) -> Committed {
         let mut bytes = first.to_le_bytes().to_vec();
@@ -514,10 +519,7 @@ mod tests {
     fn a_message_stands_behind_what_was_committed_before_it() {
         let (mut feeding, _) = attached(10, 11, true);
         let message = |feeding: &mut Feeding, text: &'static str| {
-            feeding.message(
-                &Bytes::from_static(b"news"),
-                &Bytes::from_static(text.as_bytes()),
-            );
+            feeding.message(&message_of(text.as_bytes().into()));
         };
         message(&mut feeding, "at once");
         let place = |feeding: &Feeding, text: &str| {
@@ -541,7 +543,7 @@ mod tests {
         assert_eq!(feeding.fill(ID), Fill::NeedsWal { from: Seq::new(5) });
         let payload = Bytes::from(vec![b'x'; 10_000]);
         for _ in 0..1000 {
-            feeding.message(&Bytes::from_static(b"news"), &payload);
+            feeding.message(&message_of(payload.clone()));
         }
         let held = &feeding.links[&ID].held_messages;
         assert!(held.bytes < LINK_OUTPUT_BYTES_MAX + 20_000);
@@ -648,9 +650,9 @@ mod tests {
     #[test]
     fn only_those_who_understand_it_are_asked_or_sent_messages() {
         let (mut feeding, _) = attached(10, 11, false);
-        let message = (Bytes::from_static(b"ch"), Bytes::from_static(b"hello"));
+        let message = message_of(Bytes::from_static(b"hello"));
         feeding.ask_for_acks();
-        feeding.message(&message.0, &message.1);
+        feeding.message(&message);
         assert_eq!(feeding.sendable(ID), b"");
         feeding
             .received(ID, b"replconf ack 9\r\n", MonoMs(1))
@@ -658,7 +660,7 @@ mod tests {
         feeding.ask_for_acks();
         assert_eq!(feeding.sendable(ID), b"$7\r\n_getack\r\n");
         let (mut feeding, _) = attached(10, 11, true);
-        feeding.message(&message.0, &message.1);
-        assert_eq!(feeding.sendable(ID), b">2 5\r\nchhello\r\n");
+        feeding.message(&message);
+        assert_eq!(feeding.sendable(ID), b">4 5\r\nnewshello\r\n");
     }
 }

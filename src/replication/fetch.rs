@@ -41,6 +41,8 @@ pub struct FetchRequest {
     pub user: Option<Vec<u8>>,
     /// `masterauth`, if it is set.
     pub password: Option<Vec<u8>>,
+    /// Who asks, if the primary is a Stillpoint, which shows it in INFO.
+    pub own: Option<Introduction>,
     /// The data directory.
     pub dir: PathBuf,
     /// Names the primary's database: tables that an earlier attempt fetched are kept only if it was the same. Its run id and what else
@@ -52,6 +54,17 @@ pub struct FetchRequest {
     pub stall_ms: u64,
     /// Bytes to be left free on the disk (`disk-reserve`).
     pub reserve_bytes: u64,
+}
+
+/// What a replica says of itself before it asks for files, in the words that it also says before a PSYNC.
+#[derive(Clone, Debug)]
+pub struct Introduction {
+    /// The port that it announces.
+    pub port: u16,
+    /// The address, if it announces one.
+    pub ip: Option<String>,
+    /// Its run id.
+    pub run_id: String,
 }
 
 /// How far a fetch is, for INFO and the log: counters that only it moves.
@@ -363,7 +376,7 @@ impl Fetch<'_> {
         }
     }
 
-    /// Connects and authenticates.
+    /// Connects, authenticates, and says who asks.
     fn connect(&self, stop: &StopFlags) -> Result<TimedStream, FetchError> {
         let request = self.request;
         let mut stream = TimedStream::connect(
@@ -390,6 +403,22 @@ impl Fetch<'_> {
                     what: "AUTH",
                     words: String::from_utf8_lossy(&line).escape_debug().to_string(),
                 });
+            }
+        }
+        if let Some(own) = &request.own {
+            let address = Request::Address {
+                port: own.port,
+                ip: own.ip.as_deref(),
+            };
+            let extras = Request::Extras {
+                run_id: &own.run_id,
+            };
+            let what = "introducing this node";
+            let words = [address.to_bytes(), extras.to_bytes()].concat();
+            stream.write_all(&words).map_err(link(what))?;
+            // Whatever the answers are, files can be asked for.
+            for _ in 0..2 {
+                stream.read_line(LINK_LINE_BYTES_MAX).map_err(link(what))?;
             }
         }
         Ok(stream)

@@ -14,16 +14,16 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::task::Poll;
 
-use bytes::Bytes;
-
 use self::rounds::Rounds;
+use super::frames::Message;
 use super::handshake::{LinkSettings, LinkState, Position, Problem};
 use super::history::Peer as PeerKind;
+use super::parting::GivenUp;
 use super::runner::{RoundClock, Runner};
 use crate::client::Peer;
 use crate::reactor::HelperWaker;
 use crate::storage::received::{BatchRules, ReceivedBatch};
-use crate::storage::replication_id::ReplicationId;
+use crate::storage::replication_id::{Ending, ReplicationId};
 use crate::storage::seq::Seq;
 
 /// What the loop tells the follower.
@@ -50,7 +50,7 @@ pub enum FollowerEvent {
     /// The next batch of the stream.
     Batch(ReceivedBatch),
     /// A message for subscribers.
-    Message { channel: Bytes, payload: Bytes },
+    Message(Message),
     /// The primary's last update, and the id that it writes under.
     Status {
         last: Seq,
@@ -63,7 +63,7 @@ pub enum FollowerEvent {
     /// The state of the link has changed.
     State(Shown),
     /// A full copy begins; what is replaced holds so many updates that the primary does not have.
-    CopyBegins { given_up: Option<u64> },
+    CopyBegins { given_up: GivenUp },
     /// The files are there: put them in the place of the database.
     CopyFetched,
     /// Something is the matter that was not before.
@@ -93,9 +93,14 @@ pub struct FollowerGauge {
     stops: Arc<AtomicBool>,
 }
 
-/// How a full copy is fetched, with the settings in force: blocks, looks at the flag that says when to give up, and leaves the
-/// files where the loop finds them. In a simulation it is not ready at once, and called again.
-pub type Fetch = Box<dyn FnMut(&LinkSettings, &Arc<AtomicBool>) -> Poll<Result<(), String>> + Send>;
+/// How a full copy is fetched, with the settings in force and from what sort of primary: blocks, looks at the flag that says when
+/// to give up, and leaves the files where the loop finds them. In a simulation it is not ready at once, and called again.
+pub type Fetch =
+    Box<dyn FnMut(&LinkSettings, PeerKind, &Arc<AtomicBool>) -> Poll<Result<(), String>> + Send>;
+
+/// The histories in this node's log, the newest first, down to one that is enough; none where the log cannot be read. Blocks for
+/// the disk.
+pub type OwnEndings = Box<dyn Fn(&dyn Fn(ReplicationId) -> bool) -> Vec<Ending> + Send>;
 
 /// What a follower is started with.
 pub struct FollowerStart {
@@ -105,6 +110,7 @@ pub struct FollowerStart {
     pub settings: LinkSettings,
     pub rules: BatchRules,
     pub fetch: Fetch,
+    pub own_endings: OwnEndings,
 }
 
 /// The loop's end of the follower. Nobody waits for the thread: told to stop, it ends by itself.

@@ -8,6 +8,7 @@
 //! | primary | `+status <seq> <id or ->` CR LF | the link lives; the primary's last update, and the id that it writes under | a Stillpoint |
 //! | primary | `+path <run ids>` CR LF | the primary's run id and those above it, when they have changed | a Stillpoint |
 //! | primary | `><channel len> <payload len>` CR LF, both, CR LF | a published message, in order among the records | a Stillpoint |
+//! | primary | `><channel len> <payload len> shard` CR LF, both, CR LF | one that was published to a shard channel | a Stillpoint |
 //! | replica | `replconf ack <seq>`, a RESP array | everything up to here is applied | all |
 //!
 //! The first byte tells the three sorts of frame apart, so no record can be taken for anything else; Kvrocks's own words are
@@ -33,6 +34,25 @@ const PING: &[u8] = b"ping";
 const GET_ACK: &[u8] = b"_getack";
 const LINE_END: &[u8] = b"\r\n";
 
+/// Behind the lengths of a message to a shard channel.
+const SHARD: &[u8] = b"shard";
+
+/// A published message, for the subscribers of replicas.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Message {
+    /// By SPUBLISH.
+    pub is_shard: bool,
+    pub channel: Bytes,
+    pub payload: Bytes,
+}
+
+impl Message {
+    /// Bytes of its channel and its payload.
+    pub fn bytes(&self) -> usize {
+        self.channel.len() + self.payload.len()
+    }
+}
+
 /// One frame of the primary.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Frame {
@@ -50,7 +70,7 @@ pub enum Frame {
     /// The run ids of the primary and of those above it.
     Path(Vec<String>),
     /// A message for this node's subscribers.
-    Message { channel: Bytes, payload: Bytes },
+    Message(Message),
     /// A word of a Kvrocks newer than this code, to be passed over.
     Unknown(Bytes),
 }
@@ -106,6 +126,7 @@ enum Announced {
     /// A record or a word of so many bytes.
     Bulk(usize),
     Message {
+        is_shard: bool,
         channel: usize,
         payload: usize,
     },
@@ -115,7 +136,9 @@ impl Announced {
     fn bytes(self) -> usize {
         match self {
             Announced::Bulk(bytes) => bytes,
-            Announced::Message { channel, payload } => channel + payload,
+            Announced::Message {
+                channel, payload, ..
+            } => channel + payload,
         }
     }
 }
@@ -169,10 +192,13 @@ impl FrameReader {
         }
         arrived.advance(LINE_END.len());
         match announced {
-            Announced::Message { channel, .. } => Ok(Some(Frame::Message {
+            Announced::Message {
+                is_shard, channel, ..
+            } => Ok(Some(Frame::Message(Message {
+                is_shard,
                 channel: payload.split_to(channel),
                 payload,
-            })),
+            }))),
             Announced::Bulk(_) if bytes >= RECORD_BYTES_MIN => Ok(Some(Frame::Record(payload))),
             Announced::Bulk(_) => read_word(payload).map(Some),
         }
@@ -200,17 +226,20 @@ impl FrameReader {
                 Ok(Line::Announces(Announced::Bulk(bytes as usize)))
             }
             b'>' if self.extras => {
-                let mut lengths = rest.split(|byte| *byte == b' ').map(parse_u64);
-                let (Some(Some(channel)), Some(Some(payload)), None) =
-                    (lengths.next(), lengths.next(), lengths.next())
-                else {
-                    return Err(bad_line);
+                let mut words = rest.split(|byte| *byte == b' ');
+                let mut length = || words.next().and_then(parse_u64).ok_or(bad_line);
+                let (channel, payload) = (length()?, length()?);
+                let is_shard = match (words.next(), words.next()) {
+                    (None, _) => false,
+                    (Some(SHARD), None) => true,
+                    _ => return Err(bad_line),
                 };
                 let bytes = channel.saturating_add(payload);
                 if bytes > LINK_MESSAGE_BYTES_MAX as u64 {
                     return Err(FrameFault::BadLength { bytes });
                 }
                 Ok(Line::Announces(Announced::Message {
+                    is_shard,
                     channel: channel as usize,
                     payload: payload as usize,
                 }))
@@ -283,11 +312,19 @@ impl Frame {
                 out.extend_from_slice(path.join(" ").as_bytes());
                 out.extend_from_slice(LINE_END);
             }
-            Frame::Message { channel, payload } => {
+            Frame::Message(Message {
+                is_shard,
+                channel,
+                payload,
+            }) => {
                 out.push(b'>');
                 write_u64(out, channel.len() as u64);
                 out.push(b' ');
                 write_u64(out, payload.len() as u64);
+                if *is_shard {
+                    out.push(b' ');
+                    out.extend_from_slice(SHARD);
+                }
                 out.extend_from_slice(LINE_END);
                 out.extend_from_slice(channel);
                 out.extend_from_slice(payload);

@@ -106,9 +106,14 @@ impl Shipping {
         self.bytes_sent.load(Ordering::Relaxed)
     }
 
-    /// Answers `_fetch_meta`: the names of the checkpoint's files. Gives their number. Blocks: for a thread of its own.
-    pub fn send_list(&self, stream: TcpStream) -> Result<usize, ShipError> {
-        let mut stream = self.timed(stream)?;
+    /// Answers `_fetch_meta`: the names of the checkpoint's files. Gives their number. Blocks, for a thread of its own, until it is done
+    /// or `stops` is set.
+    pub fn send_list(
+        &self,
+        stream: TcpStream,
+        stops: &Arc<AtomicBool>,
+    ) -> Result<usize, ShipError> {
+        let mut stream = self.timed(stream, &self.flags(stops))?;
         let names = match self.names() {
             Ok(names) => names,
             Err(error) => {
@@ -122,17 +127,16 @@ impl Shipping {
         Ok(names.len())
     }
 
-    /// Answers a request with an error line, without its `-`, and ends the link.
-    pub fn refuse(&self, stream: TcpStream, text: &str) -> Result<(), ShipError> {
-        let mut stream = self.timed(stream)?;
-        stream.write_all(format!("-{text}\r\n").as_bytes())?;
-        Ok(stream.end()?)
-    }
-
-    /// Answers `_fetch_file <names>`: each file's size and bytes, in the order asked for. Gives the bytes of files sent. Blocks: for
-    /// a thread of its own.
-    pub fn send_files(&self, stream: TcpStream, names: &[u8]) -> Result<u64, ShipError> {
-        let mut stream = self.timed(stream)?;
+    /// Answers `_fetch_file <names>`: each file's size and bytes, in the order asked for. Gives the bytes of files sent. Blocks, for a
+    /// thread of its own, until it is done or `stops` is set.
+    pub fn send_files(
+        &self,
+        stream: TcpStream,
+        names: &[u8],
+        stops: &Arc<AtomicBool>,
+    ) -> Result<u64, ShipError> {
+        let flags = self.flags(stops);
+        let mut stream = self.timed(stream, &flags)?;
         let names = match self.requested(names) {
             Ok(names) => names,
             Err(error) => {
@@ -144,16 +148,21 @@ impl Shipping {
         let mut piece = vec![0; PIECE_BYTES];
         let mut sent = 0;
         for name in names {
-            sent += self.send_file(&mut stream, &name, &mut piece)?;
+            sent += self.send_file(&mut stream, &flags, &name, &mut piece)?;
         }
         stream.end()?;
         Ok(sent)
     }
 
-    fn timed(&self, stream: TcpStream) -> Result<TimedStream, ShipError> {
+    /// What stops all senders, and this one.
+    fn flags(&self, stops: &Arc<AtomicBool>) -> StopFlags {
+        StopFlags::new([Arc::clone(&self.stop), Arc::clone(stops)])
+    }
+
+    fn timed(&self, stream: TcpStream, flags: &StopFlags) -> Result<TimedStream, ShipError> {
         let stall_ms = self.stall_ms.load(Ordering::Relaxed);
-        let stop = StopFlags::new([Arc::clone(&self.stop)]);
-        TimedStream::new(stream, stall_ms, stop).map_err(|error| ShipError::Link(Halt::Io(error)))
+        TimedStream::new(stream, stall_ms, flags.clone())
+            .map_err(|error| ShipError::Link(Halt::Io(error)))
     }
 
     /// The names in the checkpoint.
@@ -185,6 +194,7 @@ impl Shipping {
     fn send_file(
         &self,
         stream: &mut TimedStream,
+        flags: &StopFlags,
         name: &FileName,
         piece: &mut [u8],
     ) -> Result<u64, ShipError> {
@@ -204,7 +214,7 @@ impl Shipping {
                 error,
             })?;
             let delay_us = self.limit.delay_us(self.clock.mono_us(), count as u64);
-            StopFlags::new([Arc::clone(&self.stop)]).pause(Duration::from_micros(delay_us))?;
+            flags.pause(Duration::from_micros(delay_us))?;
             stream.write_all(&piece[..count])?;
             left -= count as u64;
             self.bytes_sent.fetch_add(count as u64, Ordering::Relaxed);

@@ -27,7 +27,8 @@ use std::collections::VecDeque;
 
 pub use self::problem::{LinkState, Problem};
 use super::acks::SILENCE_MS_MIN;
-use super::history::Peer;
+use super::history::{Endings, Peer};
+use super::parting::Parted;
 use super::wire::{Answer, Extras, Request};
 use crate::clock::MonoMs;
 use crate::limits::CHAIN_NODES_MAX;
@@ -73,6 +74,8 @@ pub struct Position {
     pub next: Seq,
     /// The id of its last record ([`super::history::History::presents`]).
     pub id: Option<ReplicationId>,
+    /// Where the last histories ended ([`super::history::History::endings`]).
+    pub endings: Endings,
 }
 
 /// What the caller has to do.
@@ -91,8 +94,13 @@ pub enum Action {
     /// What arrives from here on are frames, the first record beginning at `next`.
     Stream { primary: Peer, next: Seq },
     /// Copy everything anew, over connections of its own; [`Link::copied`] or [`Link::copy_failed`] follows. What is
-    /// replaced holds `given_up` updates that the primary does not have, if that is known.
-    Copy { given_up: Option<u64> },
+    /// replaced ends at `last`, and holds what the primary does not have behind where the histories parted.
+    Copy {
+        parted: Parted,
+        last: Seq,
+        /// The histories that this node remembers, whatever its log says.
+        remembered: Endings,
+    },
     /// A problem that was not there before, for the log.
     Report(Problem),
 }
@@ -220,8 +228,8 @@ impl Link {
                 },
             },
             (Step::Psync { position, .. }, Answer::Ok) => return self.stream(position, now),
-            (Step::Psync { position, .. }, Answer::Diverged { common }) => {
-                return self.copy(position, common, now);
+            (Step::Psync { position, .. }, Answer::Diverged { parted }) => {
+                return self.copy(position, parted, now);
             }
             (
                 Step::Psync {
@@ -430,18 +438,20 @@ impl Link {
         self.actions.push_back(Action::Stream { primary, next });
     }
 
-    fn copy(&mut self, position: Position, common: Option<Seq>, now: MonoMs) {
+    fn copy(&mut self, position: Position, parted: Parted, now: MonoMs) {
         if std::mem::take(&mut self.has_copied) {
             let text = "the stream does not go on from it for long";
             return self.fail(Problem::CopyFailed(text.to_owned()), now);
         }
         self.state = State::Copying;
-        let given_up = common.and_then(|common| {
-            let last = position.next.get().checked_sub(1)?;
-            last.checked_sub(common.get())
-        });
-        self.actions
-            .extend([Action::Close, Action::Copy { given_up }]);
+        let last = Seq::new(position.next.get().saturating_sub(1));
+        let remembered = position.endings;
+        let copy = Action::Copy {
+            parted,
+            last,
+            remembered,
+        };
+        self.actions.extend([Action::Close, copy]);
     }
 
     fn check_path(&self, path: &[String]) -> Option<Problem> {

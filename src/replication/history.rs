@@ -20,8 +20,9 @@
 //! ([`long_id`]): of the right shape, equal exactly where the ids are, and readable back. `master_replid2` and
 //! `second_repl_offset` say what Redis's say: the history before this one, and the first number that is no longer in it.
 
-use crate::replication::wire::{COMMON_MARK, OUT_OF_RANGE, WRONG_ID};
-use crate::storage::replication_id::ReplicationId;
+use crate::replication::parting::Parted;
+use crate::replication::wire::{OUT_OF_RANGE, WRONG_ID};
+use crate::storage::replication_id::{Ending, ReplicationId};
 use crate::storage::seq::Seq;
 
 /// What a WAL record is to the question whether a peer may continue.
@@ -35,7 +36,7 @@ pub struct RecordFacts {
 
 /// What this node's WAL says about a peer that wants to go on with `next`. Read from the log by whoever asks
 /// ([`may_continue`] says why each is needed).
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Evidence {
     /// The record that holds `next - 1`, if the log still has it.
     pub holding: Option<RecordFacts>,
@@ -43,8 +44,8 @@ pub struct Evidence {
     pub following: Option<RecordFacts>,
     /// The id stored in the database (key `replication_id_` of the `propagate` family).
     pub stored: Option<ReplicationId>,
-    /// The last update of the last record in the log that ends in the id which the peer presents: where the histories parted.
-    pub last_of_presented: Option<Seq>,
+    /// Where the histories in the log end, from the newest back to the one that the peer presents: where theirs and ours parted.
+    pub endings: Vec<Ending>,
 }
 
 /// Who asks.
@@ -70,25 +71,25 @@ pub enum Grounds {
 }
 
 /// Why it may not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Refusal {
     /// Our log does not go back there, the number is ahead of us, or no record begins there.
-    OutOfRange { common: Option<Seq> },
+    OutOfRange(Parted),
     /// Another history.
-    WrongId { common: Option<Seq> },
+    WrongId(Parted),
 }
 
 impl Refusal {
-    /// The error line, without `-` and line end. Kvrocks's words exactly; a Stillpoint is also told up to where both have
-    /// the same, if that is known, so that it can say in its log how many writes it gives up.
+    /// The error line, without `-` and line end. Kvrocks's words exactly; a Stillpoint is also told what is known of where the
+    /// histories parted, so that it can say in its log how many writes it gives up.
     pub fn line(&self, peer: Peer) -> String {
-        let (text, common) = match *self {
-            Refusal::OutOfRange { common } => (OUT_OF_RANGE, common),
-            Refusal::WrongId { common } => (WRONG_ID, common),
+        let (text, parted) = match self {
+            Refusal::OutOfRange(parted) => (OUT_OF_RANGE, parted),
+            Refusal::WrongId(parted) => (WRONG_ID, parted),
         };
-        match (peer, common) {
-            (Peer::Stillpoint, Some(common)) => format!("{text}{COMMON_MARK}{common}"),
-            _ => text.to_owned(),
+        match peer {
+            Peer::Stillpoint => text.to_owned() + &parted.mark(),
+            Peer::Kvrocks => text.to_owned(),
         }
     }
 }
@@ -105,27 +106,36 @@ pub fn may_continue(
     latest: Seq,
     evidence: &Evidence,
 ) -> Result<Grounds, Refusal> {
-    let common = evidence.last_of_presented.filter(|common| *common < next);
-    let out_of_range = Err(Refusal::OutOfRange { common });
+    let parted = parted(id, next, evidence);
     if next == Seq::ZERO || next > latest.next() {
-        return out_of_range;
+        return Err(Refusal::OutOfRange(parted));
     }
     let grounds = match id_check(peer, id, next, evidence) {
         Some(grounds) => grounds,
-        None => return Err(Refusal::WrongId { common }),
+        None => return Err(Refusal::WrongId(parted)),
     };
     if next == latest.next() {
         return Ok(grounds);
     }
     match evidence.following {
         Some(record) if record.first == next => Ok(grounds),
-        // All that the peer has is ours too, only our log does not go back to where it stands.
-        _ if evidence.holding.is_none() && grounds != Grounds::NumbersAlone => {
-            Err(Refusal::OutOfRange {
-                common: next.get().checked_sub(1).map(Seq::new),
-            })
+        // The log does not go back there, and what the peer has is ours too.
+        _ if grounds != Grounds::NumbersAlone && evidence.holding.is_none() => {
+            let last = Seq::new(next.get() - 1);
+            Err(Refusal::OutOfRange(Parted::At(last)))
         }
-        _ => out_of_range,
+        _ => Err(Refusal::OutOfRange(parted)),
+    }
+}
+
+/// Where this node's history and the peer's parted.
+fn parted(presented: Option<ReplicationId>, next: Seq, evidence: &Evidence) -> Parted {
+    let mut endings = evidence.endings.iter();
+    match endings.find(|ending| Some(ending.id) == presented) {
+        Some(ending) if ending.last < next => Parted::At(ending.last),
+        // The peer presents its last record: it cannot share what it does not have.
+        Some(_) => Parted::UNKNOWN,
+        None => Parted::Among(evidence.endings.clone()),
     }
 }
 
@@ -156,6 +166,9 @@ fn id_check(
         }
     }
 }
+
+/// The last histories that a node remembers, the newest first.
+pub type Endings = [Option<Ending>; 2];
 
 /// The ids that this node has to do with: what it writes under, what it presents, what it shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -242,6 +255,17 @@ impl History {
     /// What this node presents when it wants to continue: the id of its last record.
     pub fn presents(&self) -> Option<ReplicationId> {
         self.last_record
+    }
+
+    /// Where the histories ended that this node remembers: its log may not go back to them. `latest` is its last update.
+    pub fn endings(&self, latest: Seq) -> Endings {
+        let newest = self.last_record.map(|id| Ending { id, last: latest });
+        let before = self.before.filter(|(id, _)| Some(*id) != self.last_record);
+        let before = before.and_then(|(id, end)| {
+            let last = Seq::new(end.get().checked_sub(1)?);
+            Some(Ending { id, last })
+        });
+        [newest, before]
     }
 
     /// The history in force, for INFO: this node's term, else its primary's, else that of its last record.

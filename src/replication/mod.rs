@@ -6,6 +6,7 @@
 //! 1. [`wire`]: what a replica sends to get a link, and what the answers mean; [`requests`]: how a primary reads it.
 //!    [`frames`]: what then travels on it, both ways. [`files`]: the file list and the file bodies of a full copy.
 //! 2. [`history`]: the ids that name histories, and whether a peer may continue from where it stands.
+//!    [`parting`]: where two histories parted, and how much a copy gives up.
 //! 3. [`handshake`]: the replica's side of a link, from connecting to streaming, copying or trying again. [`acks`]: when it
 //!    says what it has applied.
 //! 4. [`progress`]: the primary's table of replicas: who was sent and has acknowledged what; WAIT, INFO and ROLE read it.
@@ -51,6 +52,7 @@ pub mod full_copy;
 pub mod handshake;
 pub mod history;
 pub mod offer_link;
+pub mod parting;
 pub mod progress;
 pub mod rate;
 pub mod requests;

@@ -5,6 +5,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::parting::Parted;
 use crate::limits::{CHAIN_NODES_MAX, LINK_LINE_BYTES_MAX};
 use crate::storage::replication_id::ReplicationId;
 use crate::storage::seq::Seq;
@@ -169,7 +170,7 @@ impl Default for LineReader {
 }
 
 /// What an answer of the primary means to the handshake.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Answer<'a> {
     /// Exactly `+OK`.
     Ok,
@@ -187,8 +188,8 @@ pub enum Answer<'a> {
     UnknownOption,
     /// `-ERR wrong number of arguments...`: a Kvrocks from before 2.1, to a PSYNC with an id.
     WrongArity,
-    /// PSYNC refused in words that mean "not from there": only a full copy helps. Where the histories parted, if it was said.
-    Diverged { common: Option<Seq> },
+    /// PSYNC refused in words that mean "not from there": only a full copy helps. Where the histories parted, as far as it was said.
+    Diverged { parted: Parted },
     /// Any other error, without its `-`.
     Error(&'a [u8]),
 }
@@ -197,8 +198,6 @@ pub enum Answer<'a> {
 pub const OUT_OF_RANGE: &str = "ERR sequence out of range, please use fullsync";
 /// The other one.
 pub const WRONG_ID: &str = "ERR wrong replication id of the last log";
-/// What a Stillpoint adds to a refusal of another one: the last update that both have.
-pub const COMMON_MARK: &str = "; common up to ";
 
 impl<'a> Answer<'a> {
     /// Reads one line, without its end.
@@ -230,18 +229,12 @@ impl<'a> Answer<'a> {
             Answer::WrongArity
         } else if has("sequence out of range") || has("wrong replication id") {
             Answer::Diverged {
-                common: common_of(error),
+                parted: Parted::read(error),
             }
         } else {
             Answer::Error(error)
         }
     }
-}
-
-fn common_of(error: &[u8]) -> Option<Seq> {
-    let at = memchr::memmem::rfind(error, COMMON_MARK.as_bytes())?;
-    let number = parse_u64(&error[at + COMMON_MARK.len()..])?;
-    (number <= Seq::MAX.get()).then_some(Seq::new(number))
 }
 
 /// What another Stillpoint has said about itself, in `replconf stillpoint` ([`super::requests`]) or in the answer to it.

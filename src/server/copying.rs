@@ -1,7 +1,9 @@
 //! Full copies. As a primary: checkpoints are made, shipped and removed, each sender on a thread of its own. As a replica: a
 //! fetched copy takes the place of the database.
 
+use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::feeding::last_record_id;
@@ -9,7 +11,7 @@ use super::start::EXIT_STORAGE;
 use super::workers::Job;
 use super::{LoopEvent, Server};
 use crate::client::waiting::Reason;
-use crate::client::{ClientKey, Flag};
+use crate::client::{ClientKey, Flag, Linked};
 use crate::command::parking;
 use crate::error::ReplyError;
 use crate::node::replication::LinkRequest;
@@ -26,7 +28,7 @@ use crate::storage::swap::{self, Exchanged};
 use crate::storage::wal_source::WalSource;
 
 /// Senders at a time: a replica fetches over four connections at most.
-const SENDERS_MAX: usize = 32;
+pub(super) const SENDERS_MAX: usize = 32;
 /// How long running reads of workers may delay the exchange of the database.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// There is no checkpoint to send files of.
@@ -41,8 +43,6 @@ pub(super) struct Copying {
     /// With whoever makes one.
     maker: Option<CheckpointMaker>,
     shipping: Arc<Shipping>,
-    /// Replicas that have asked for the list of files.
-    waiting: Vec<ClientKey>,
     /// A fetched copy waits to be put in the place of the database.
     swap_wanted: bool,
     /// The version of the state file from which on the data that was replaced is not needed.
@@ -57,8 +57,8 @@ pub enum CopyEvent {
     Made(CheckpointMaker, Result<Seq, String>),
     /// The checkpoint is gone.
     Removed,
-    /// A sender has ended.
-    SenderEnded(Result<String, ShipError>),
+    /// The sender on this client's connection has ended.
+    SenderEnded(u64, Result<String, ShipError>),
     /// The copy was put in the place of the database, or not.
     Swapped(Exchanged, Option<ReplicationId>),
     /// It could not be looked at, or the database could not be closed.
@@ -71,7 +71,6 @@ impl Copying {
             checkpoint: CheckpointState::at_start(),
             maker: Some(CheckpointMaker::default()),
             shipping: Arc::new(new_shipping(config)),
-            waiting: Vec::new(),
             swap_wanted: false,
             finish_after: None,
         }
@@ -121,7 +120,7 @@ impl Server {
     pub(super) fn ship(&mut self, client: ClientKey, request: LinkRequest) {
         match request {
             LinkRequest::FetchMeta => {
-                self.copying.waiting.push(client);
+                self.node.replication.copies.waiting.push(client);
                 self.look_for_oldest();
             }
             LinkRequest::FetchFile { names } => {
@@ -130,8 +129,8 @@ impl Server {
                 {
                     return self.refuse_files(client, NONE_NOW);
                 }
-                self.send_on_thread(client, move |shipping, stream| {
-                    let bytes = shipping.send_files(stream, &names)?;
+                self.send_on_thread(client, "_fetch_file", move |shipping, stream, stops| {
+                    let bytes = shipping.send_files(stream, &names, stops)?;
                     Ok(format!("{bytes} bytes of files"))
                 });
             }
@@ -140,7 +139,7 @@ impl Server {
 
     /// Those who have asked for files while they could not be served.
     pub(super) fn serve_who_asked_meanwhile(&mut self) {
-        if !self.copying.waiting.is_empty() {
+        if !self.node.replication.copies.waiting.is_empty() {
             self.look_for_oldest();
         }
     }
@@ -182,7 +181,7 @@ impl Server {
                     Err(text) => {
                         log::error!("{text}");
                         self.copying.checkpoint.failed();
-                        for client in std::mem::take(&mut self.copying.waiting) {
+                        for client in std::mem::take(&mut self.node.replication.copies.waiting) {
                             self.refuse_files(client, NONE_NOW);
                         }
                     }
@@ -192,7 +191,8 @@ impl Server {
                 self.copying.checkpoint.removed();
                 self.serve_who_asked_meanwhile();
             }
-            CopyEvent::SenderEnded(result) => {
+            CopyEvent::SenderEnded(id, result) => {
+                self.node.replication.copies.end(id);
                 self.copying.checkpoint.sender_ended(now);
                 match result {
                     Ok(what) => log::info!("a replica was sent {what}"),
@@ -223,7 +223,7 @@ impl Server {
     }
 
     fn serve_waiting(&mut self, oldest: Option<Seq>) {
-        if self.copying.waiting.is_empty() {
+        if self.node.replication.copies.waiting.is_empty() {
             return;
         }
         let now = self.node.now();
@@ -233,15 +233,15 @@ impl Server {
         match checkpoint.request(now, oldest, last_seq, wal_ttl_ms) {
             Decision::Wait => {}
             Decision::TooOld => {
-                for client in std::mem::take(&mut self.copying.waiting) {
+                for client in std::mem::take(&mut self.node.replication.copies.waiting) {
                     self.refuse_files(client, NONE_NOW);
                 }
             }
             Decision::Serve => {
-                for client in std::mem::take(&mut self.copying.waiting) {
+                for client in std::mem::take(&mut self.node.replication.copies.waiting) {
                     self.node.replication.full_syncs += 1;
-                    self.send_on_thread(client, |shipping, stream| {
-                        let files = shipping.send_list(stream)?;
+                    self.send_on_thread(client, "_fetch_meta", |shipping, stream, stops| {
+                        let files = shipping.send_list(stream, stops)?;
                         Ok(format!("the list of {files} files"))
                     });
                 }
@@ -268,31 +268,41 @@ impl Server {
         self.copying.checkpoint.log_broken_at(seq);
     }
 
-    /// Takes a client's socket to a thread that sends on it.
+    /// Takes a client's socket to a thread that sends on it, in answer to `command`, until it is done or the flag is set.
     fn send_on_thread(
         &mut self,
         client: ClientKey,
-        send: impl FnOnce(&Shipping, std::net::TcpStream) -> Result<String, ShipError> + Send + 'static,
+        command: &'static str,
+        send: impl FnOnce(&Shipping, TcpStream, &Arc<AtomicBool>) -> Result<String, ShipError>
+        + Send
+        + 'static,
     ) {
-        let session = self.node.clients.get(client);
-        if session.is_some_and(|session| session.has(Flag::UnixSocket)) {
+        let Some(session) = self.node.clients.get(client) else {
+            return;
+        };
+        if session.has(Flag::UnixSocket) {
             return self.refuse_files(client, OVER_UNIX_SOCKET);
         }
+        let (link, options) = (Linked::of(session), session.link.clone());
+        let id = link.id;
         // No other sort is left.
         let Some((Stream::Tcp(stream), ..)) = self.detach(client) else {
             return;
         };
-        let stream = std::net::TcpStream::from(stream);
+        let stream = TcpStream::from(stream);
         self.copying.checkpoint.sender_began();
+        let copies = &mut self.node.replication.copies;
+        let stops = copies.began(link, options.as_deref(), command);
         let shipping = Arc::clone(&self.copying.shipping);
         let sender = self.sender.clone();
         let thread = std::thread::Builder::new().name("file-sender".to_owned());
         let started = thread.spawn(move || {
-            let result = send(&shipping, stream);
-            sender.send(LoopEvent::Copy(CopyEvent::SenderEnded(result)));
+            let result = send(&shipping, stream, &stops);
+            sender.send(LoopEvent::Copy(CopyEvent::SenderEnded(id, result)));
         });
         if let Err(error) = started {
             log::error!("no thread to send files: {error}");
+            self.node.replication.copies.end(id);
             self.copying.checkpoint.sender_ended(self.node.now());
         }
     }

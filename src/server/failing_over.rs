@@ -374,9 +374,17 @@ impl Node {
     pub(crate) fn failover_facts(&self) -> request::Facts {
         let hello = crate::failover::sentinel::HELLO_CHANNEL;
         let kind = crate::pubsub::Kind::Channel;
+        let mut replicas = self.replicas_as_targets();
+        // They have no link yet that a failover could hear of.
+        replicas.extend(self.copying_replicas().into_iter().map(|row| Replica {
+            id: u64::MAX,
+            address: takeover::wire::Address::new(row.address.ip, row.address.port),
+            is_online: false,
+            acked_seq: Seq::ZERO,
+        }));
         request::Facts {
             is_replica: self.role != Role::Primary,
-            replicas: self.replicas_as_targets(),
+            replicas,
             hello_subscribers: self.pubsub.listeners(kind, hello).len(),
         }
     }

@@ -17,7 +17,8 @@ use crate::replication::evidence;
 use crate::replication::feeder::{Feeder, FeederEvent, ToFeeder, WalPieces};
 use crate::replication::feeding::{Attachment, Gauge};
 use crate::replication::history::{Evidence, Grounds, Peer, Refusal, may_continue};
-use crate::replication::progress::{Address, ReplicaId, Stage};
+use crate::replication::parting::{Parted, add_endings};
+use crate::replication::progress::{ReplicaId, Stage};
 use crate::replication::ring::Committed;
 #[cfg(test)]
 use crate::simulation::mutation;
@@ -231,10 +232,10 @@ impl Server {
             .front()
             .is_some_and(|(group, ..)| *group <= committed)
         {
-            let Some((_, channel, payload)) = messages.pop_front() else {
+            let Some((_, message)) = messages.pop_front() else {
                 return;
             };
-            self.feeding.tell(ToFeeder::Message { channel, payload });
+            self.feeding.tell(ToFeeder::Message(message));
         }
     }
 
@@ -247,7 +248,7 @@ impl Server {
             next,
             latest,
             exchanges,
-            evidence,
+            mut evidence,
         } = judged;
         let Some(client) = self.node.clients.get(key) else {
             return;
@@ -264,6 +265,10 @@ impl Server {
             None => Peer::Kvrocks,
         };
         let address = client.peer.addr.clone();
+        if let Ok(evidence) = &mut evidence {
+            let history = &self.node.replication.history;
+            add_endings(&mut evidence.endings, history.endings(self.node.last_seq));
+        }
         let verdict = match &evidence {
             Ok(evidence) => {
                 may_continue(peer, id, next, latest, evidence).map_err(|refusal| refusal.line(peer))
@@ -273,7 +278,7 @@ impl Server {
                 match is_damaged {
                     true => {
                         self.log_broken_at(next);
-                        Err(Refusal::OutOfRange { common: None }.line(peer))
+                        Err(Refusal::OutOfRange(Parted::UNKNOWN).line(peer))
                     }
                     false => Err(format!("ERR the log cannot be read: {text}")),
                 }
@@ -320,14 +325,7 @@ impl Server {
         let Some((stream, greeting, arrived, addr)) = self.detach(key) else {
             return;
         };
-        let ip = addr.rsplit_once(':').map_or("", |(ip, _)| ip);
-        let address = Address {
-            ip: options
-                .ip
-                .clone()
-                .unwrap_or_else(|| ip.trim_matches(['[', ']']).to_owned()),
-            port: options.port,
-        };
+        let address = options.address(&addr);
         let now = self.node.now();
         let id = self.node.replication.progress.attach(
             address.clone(),

@@ -12,12 +12,19 @@ use std::time::Duration;
 use super::Server;
 use super::engine_options::open_options;
 use super::workers::Job;
-use crate::replication::fetch::{self, FetchError, FetchProgress, FetchRequest, fetch};
-use crate::replication::follower::Fetch;
+use crate::replication::evidence::SEARCH_BYTES_MAX;
+use crate::replication::fetch::{
+    self, FetchError, FetchProgress, FetchRequest, Introduction, fetch,
+};
+use crate::replication::follower::{Fetch, OwnEndings};
+use crate::replication::history::Peer;
+use crate::replication::parting::GivenUp;
 use crate::replication::timed::{Halt, StopFlags};
 use crate::storage::error::OpenError;
 use crate::storage::options::OpenOptions;
+use crate::storage::rocks::db_dir;
 use crate::storage::swap;
+use crate::storage::wal_source::WalSource;
 
 /// Between two looks whether an earlier fetch has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -159,18 +166,8 @@ fn fetch_alone(
 }
 
 /// Says in the log that this node's data is about to be replaced, and what goes with it.
-pub(super) fn announce_copy(given_up: Option<u64>) {
-    let gives_up = match given_up {
-        Some(0) => {
-            "its log does not go back to where this node stands; nothing that was written here is given up"
-                .to_owned()
-        }
-        Some(count) => {
-            format!("{count} writes of this node that it does not have are given up")
-        }
-        None => "what this node has beside it is given up".to_owned(),
-    };
-    log::warn!("copying all data of the primary; {gives_up}");
+pub(super) fn announce_copy(given_up: GivenUp) {
+    log::warn!("copying all data of the primary; {given_up}");
 }
 
 impl Server {
@@ -194,11 +191,16 @@ impl Server {
         let reserve_bytes = config.disk_reserve;
         let progress = Arc::clone(&self.fetching.progress);
         let turn = Arc::clone(&self.fetching.turn);
-        Box::new(move |settings, cancel| {
+        Box::new(move |settings, primary, cancel| {
             let request = FetchRequest {
                 host: host.clone(),
                 port,
                 user: settings.user.clone(),
+                own: (primary == Peer::Stillpoint).then(|| Introduction {
+                    port: settings.port,
+                    ip: settings.ip.clone(),
+                    run_id: settings.run_id.clone(),
+                }),
                 password: (!settings.password.is_empty()).then(|| settings.password.clone()),
                 dir: dir.clone(),
                 origin: origin.clone(),
@@ -223,6 +225,18 @@ impl Server {
         self.workers
             .give(Job::new(move |_| leftovers.discard(&dir)));
     }
+}
+
+/// The histories in the log of the database in this directory, for who counts what a full copy gives up.
+pub(super) fn own_endings(dir: &Path) -> OwnEndings {
+    let dir = dir.to_owned();
+    Box::new(move |is_enough| {
+        let found = WalSource::new(db_dir(&dir)).endings(is_enough, SEARCH_BYTES_MAX);
+        found.unwrap_or_else(|error| {
+            log::warn!("this node's log does not tell how much is given up: {error}");
+            Vec::new()
+        })
+    })
 }
 
 #[cfg(test)]

@@ -56,7 +56,8 @@ impl Server {
     }
 
     fn admit(&mut self, accepted: Accepted) {
-        if self.reactor.len() >= self.node.config.maxclients as usize {
+        let connections = self.reactor.len() + self.node.linked_count();
+        if connections >= self.node.config.maxclients as usize {
             self.node.stats.rejected_connections += 1;
             return accepted.refuse(b"-ERR max number of clients reached\r\n");
         }

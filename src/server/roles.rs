@@ -19,6 +19,7 @@ use crate::client::waiting::Reason;
 use crate::config::PrimaryAddress;
 use crate::node::Role;
 use crate::node::replication::Goal;
+use crate::pubsub::Kind;
 use crate::replication::feeder::ToFeeder;
 use crate::replication::follower::{Follower, FollowerEvent, FollowerStart, ToFollower};
 use crate::replication::handshake::{LinkSettings, LinkState, Position};
@@ -232,6 +233,7 @@ impl Server {
             settings: self.link_settings(),
             rules: self.batch_rules(),
             fetch,
+            own_endings: super::fetching::own_endings(&self.node.config.dir),
         };
         let sender = self.sender.clone();
         self.following.number += 1;
@@ -312,13 +314,15 @@ impl Server {
                 self.following.asks_position = true;
                 self.tell_position();
             }
-            FollowerEvent::Message { channel, payload } => {
-                let kind = crate::pubsub::Kind::Channel;
+            FollowerEvent::Message(message) => {
+                let kind = match message.is_shard {
+                    true => Kind::Shard,
+                    false => Kind::Channel,
+                };
                 let group = self.node.view.newest_group();
-                self.node.publish(kind, &channel, &payload, Some(group));
-                self.node
-                    .replication
-                    .note_message(&channel, &payload, Some(group));
+                let (channel, payload) = (&message.channel, &message.payload);
+                self.node.publish(kind, channel, payload, Some(group));
+                self.node.replication.note_message(message, Some(group));
             }
             FollowerEvent::Status { id, .. } => {
                 let last = self.node.last_seq;
@@ -482,6 +486,7 @@ impl Server {
             follower.tell(ToFollower::Position(Position {
                 next: self.node.last_seq.next(),
                 id: self.node.replication.history.presents(),
+                endings: self.node.replication.history.endings(self.node.last_seq),
             }));
         }
     }

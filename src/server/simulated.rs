@@ -53,7 +53,7 @@ pub(super) fn fetcher(dialer: &SimDialer, host: &str, port: u16) -> Fetch {
     let desk = dialer.desk();
     let addr = format!("{host}:{port}");
     let mut order = None;
-    Box::new(move |_, stops| {
+    Box::new(move |_, _, stops| {
         if stops.load(Ordering::Acquire) {
             if let Some(number) = order.take() {
                 desk.cancel(number);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::seq::Seq;
+
 /// Bytes of an id.
 pub const REPLICATION_ID_BYTES: usize = 16;
 
@@ -17,6 +19,14 @@ const LOG_DATA_MARK: &[u8] = b"r ";
 /// there, because only one node ever writes under an id, and it writes in one order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ReplicationId([u8; REPLICATION_ID_BYTES]);
+
+/// Where a history ends in a log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ending {
+    pub id: ReplicationId,
+    /// The last update of the last record that ends in it.
+    pub last: Seq,
+}
 
 impl ReplicationId {
     /// The id that `bytes` are, or `None` for anything but sixteen letters and digits.

@@ -13,6 +13,7 @@
 //! Every call blocks for the disk: for a worker or a feeder's thread. A `WalSource` belongs to one opening of the database: after a
 //! full copy file numbers begin anew.
 
+mod endings;
 mod error;
 mod files;
 
@@ -133,51 +134,6 @@ impl WalSource {
             }
             record => Ok(record),
         }
-    }
-
-    /// The last update of the last record that ends in `id`: where that history ended. Reads the logs from the newest back, whole
-    /// files, until it is found or `bytes_max` bytes were read; `None` then. Damage hides what is behind it in its file.
-    pub fn last_of(
-        &self,
-        id: ReplicationId,
-        bytes_max: u64,
-    ) -> Result<Option<Seq>, WalSourceError> {
-        #[cfg(test)]
-        if let Some(disk) = super::rocks::simulated::disk_at(self.0.db_dir()) {
-            let mut records = disk.newest_first().into_iter();
-            let last = records.find(|record| replication_id_of(&record.bytes) == Some(id));
-            return Ok(last.map(|record| Seq::new(record.last())));
-        }
-        let mut bytes_left = bytes_max;
-        let mut batch = Vec::new();
-        for file in self.0.list()?.into_iter().rev() {
-            let io_error = |error| WalSourceError::Io {
-                path: file.path.clone(),
-                error,
-            };
-            let Some((opened, path)) = self.0.open(file.number).map_err(io_error)? else {
-                continue;
-            };
-            let mut log = OpenLog {
-                number: file.number,
-                path,
-                reader: LogReader::new(opened, file.number),
-            };
-            let mut found = None;
-            while let Whole::Record(head, (first, count)) = log.step(&mut batch)? {
-                let Some(left) = bytes_left.checked_sub(head.bytes) else {
-                    return Ok(found);
-                };
-                bytes_left = left;
-                if count > 0 && replication_id_of(&batch) == Some(id) {
-                    found = Some(Seq::new(behind(first, count).get() - 1));
-                }
-            }
-            if found.is_some() {
-                return Ok(found);
-            }
-        }
-        Ok(None)
     }
 
     fn record_at(&self, seq: Seq) -> Result<Option<RecordHistory>, WalSourceError> {

@@ -13,7 +13,7 @@
 //!
 //! `connection.rs` is about what comes before these steps, `target_ends.rs` kills the target, `primary_ends.rs` the old primary, `cuts.rs` the link; `words.rs` has ABORT, REPLICAOF
 //! and a second FAILOVER, `timeouts.rs` TIMEOUT and FORCE, `targets.rs` targets that misbehave, `redis_cases.rs` the cases of
-//! Redis's integration/failover, `sentinel.rs` an unmodified redis-sentinel.
+//! Redis's integration/failover, `roles.rs` what a node says that it is, `sentinel.rs` an unmodified redis-sentinel.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -29,6 +29,7 @@ mod load;
 mod pair;
 mod primary_ends;
 mod redis_cases;
+mod roles;
 mod sentinel;
 mod target_ends;
 mod targets;

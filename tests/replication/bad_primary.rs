@@ -227,12 +227,12 @@ fn a_bad_full_copy_leaves_the_data_as_it_was() {
         primary.lead(&replica);
         let (mut link, _) = primary.accept_psync(true);
         link.send(b"-ERR sequence out of range, please use fullsync\r\n");
-        let mut meta = primary.accept();
+        let mut meta = primary.accept_fetch();
         assert_eq!(meta.words().expect("a request"), ["_fetch_meta"], "{list}");
         meta.send(format!("{list}\r\n").as_bytes());
         drop(meta);
         if !answer.is_empty() {
-            let mut files = primary.accept();
+            let mut files = primary.accept_fetch();
             let words = files.words().expect("a request");
             assert_eq!(words[0], "_fetch_file");
             files.send(answer.as_bytes());

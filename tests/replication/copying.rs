@@ -161,7 +161,8 @@ fn a_copy_is_given_up_by_promotion() {
     assert_eq!(node.info("role"), "master");
 }
 
-fn incompressible(bytes: usize) -> Vec<u8> {
+/// Bytes that take as much room on disk.
+pub fn incompressible(bytes: usize) -> Vec<u8> {
     crate::common::Rng::new(7).bytes(bytes)
 }
 

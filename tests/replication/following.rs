@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::common::proxy::{Proxy, Way};
-use crate::common::{Conn, Setup, Value, wait_until};
+use crate::common::{Conn, Server, Setup, Value, wait_until};
 use crate::data::{assert_same, write_all_types};
 use crate::{attach, follow, number, offset, start, start_all, wait_caught_up, wait_link_up};
 
@@ -165,6 +165,55 @@ fn messages_reach_the_subscribers_of_replicas() {
         listeners[1].read(),
         Value::bulks(&["message", "news", "last"])
     );
+}
+
+/// In Redis without cluster mode SPUBLISH goes to replicas as PUBLISH does.
+fn check_shard_messages(primary: &Server, replica: &Server) {
+    let [mut listener, mut other] = [replica.connect(), replica.connect()];
+    listener.call("SSUBSCRIBE news");
+    other.call("SUBSCRIBE news");
+    let mut conn = primary.connect();
+    assert_eq!(conn.call("SPUBLISH news one"), Value::Int(0));
+    for line in ["MULTI", "SET k 2", "SPUBLISH news two"] {
+        conn.call(line);
+    }
+    assert_eq!(conn.call("EXEC").items().len(), 2);
+    conn.call("PUBLISH news plain");
+    assert_eq!(
+        replica.connect().call("SPUBLISH news own"),
+        Value::Int(1),
+        "its own subscriber"
+    );
+    conn.call("SPUBLISH news last");
+    let mut words = Vec::new();
+    while words.last().is_none_or(|word| word != "last") {
+        let message = listener.read();
+        assert_eq!(message.items()[0].text(), "smessage");
+        assert_eq!(message.items()[1].text(), "news");
+        words.push(message.items()[2].text());
+    }
+    // Its own one is ordered among the others by nobody.
+    words.retain(|word| word != "own");
+    assert_eq!(words, ["one", "two", "last"]);
+    // Each sort of channel has its own.
+    assert_eq!(other.read(), Value::bulks(&["message", "news", "plain"]));
+    assert!(!other.has_reply_now());
+}
+
+#[test]
+fn shard_messages_reach_the_subscribers_of_replicas_as_in_redis() {
+    let [primary, replica] = start_all();
+    attach(&replica, &primary);
+    check_shard_messages(&primary, &replica);
+
+    let setup = || Setup::oracle("shard_messages_reach_the_subscribers_of_replicas_as_in_redis");
+    let (Some(primary), Some(replica)) = (setup(), setup()) else {
+        return;
+    };
+    let primary = primary.arg("--repl-diskless-sync-delay", "0").start();
+    let replica = replica.start();
+    attach(&replica, &primary);
+    check_shard_messages(&primary, &replica);
 }
 
 #[test]

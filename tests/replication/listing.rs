@@ -5,7 +5,7 @@ use crate::common::{Conn, Server, Setup, wait_until};
 use crate::{attach, start_all, wait_caught_up, wait_link_up};
 
 /// The value of `name=` in a line of CLIENT LIST.
-fn field<'a>(line: &'a str, name: &str) -> &'a str {
+pub fn field<'a>(line: &'a str, name: &str) -> &'a str {
     let found = line
         .split(' ')
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));

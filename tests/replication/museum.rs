@@ -161,7 +161,10 @@ fn the_old_primary_stayed_paused_after_a_hand_over() {
     for (from, to) in [(&one, &two), (&two, &one), (&one, &two)] {
         from.connect()
             .ok(&format!("FAILOVER TO 127.0.0.1 {}", to.port()));
-        wait_until("it has handed over", || from.info("role") == "slave");
+        // It says that it is a replica as soon as it is no primary.
+        wait_until("it has handed over", || {
+            from.info("role") == "slave" && from.info("master_failover_state") == "no-failover"
+        });
         assert_eq!(from.info("paused_reason"), "none");
         still_serves(to);
         wait_caught_up(from, to);
@@ -296,12 +299,12 @@ fn a_primary_lost_during_a_full_copy_held_its_replica_up() {
         lost.lead(&node);
         let (mut link, _) = lost.accept_psync(true);
         link.send(b"-ERR sequence out of range, please use fullsync\r\n");
-        let mut meta = lost.accept();
+        let mut meta = lost.accept_fetch();
         assert_eq!(meta.words().expect("a request"), ["_fetch_meta"]);
         meta.send(says.as_bytes());
         let files = (!says.is_empty()).then(|| {
             drop(meta);
-            let mut files = lost.accept();
+            let mut files = lost.accept_fetch();
             assert_eq!(files.words().expect("a request")[0], "_fetch_file");
             files
         });

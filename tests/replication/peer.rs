@@ -185,6 +185,20 @@ impl FakePrimary {
         Link::over(link.expect("a connection").0)
     }
 
+    /// The next connection, which is for files: a Stillpoint tells another one who asks for them.
+    pub fn accept_fetch(&self) -> Link {
+        let mut link = self.accept();
+        for (option, answer) in [
+            ("listening-port", "+OK\r\n".to_owned()),
+            ("stillpoint", format!("+OK 1 {}\r\n", "b".repeat(40))),
+        ] {
+            let words = link.words().expect("an introduction");
+            assert_eq!(words[..2], ["replconf", option]);
+            link.send(answer.as_bytes());
+        }
+        link
+    }
+
     /// The next connection, up to its PSYNC, which stays unanswered: the link and the words of the PSYNC.
     pub fn accept_psync(&self, extras: bool) -> (Link, Vec<String>) {
         let mut link = self.accept();

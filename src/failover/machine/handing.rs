@@ -6,7 +6,8 @@ use super::switch::{Link, Names, Switch};
 use crate::clock::MonoMs;
 use crate::error::ReplyError;
 use crate::failover::request::MAY_HAVE_TAKEN_OVER;
-use crate::replication::takeover::wire::{Offer, Request};
+use crate::replication::handshake::LinkState;
+use crate::replication::takeover::wire::{Address, Offer, Request};
 
 /// How far the offer is.
 #[derive(Debug)]
@@ -26,11 +27,23 @@ pub(super) enum Stage {
     },
 }
 
+/// The node that may be taking over, and how this one is connected to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Successor<'a> {
+    pub target: &'a Address,
+    /// `Connect` or `Connecting`: it says what it is before a link to it can be up.
+    pub link: LinkState,
+    /// Since when this node is no primary.
+    pub since: MonoMs,
+}
+
 /// Neither primary nor replica.
 #[derive(Debug)]
 pub(super) struct Handing {
     pub switch: Switch,
     pub stage: Stage,
+    /// Since when.
+    pub since: MonoMs,
     /// Updates that the target did not hold, as far as known.
     pub given_up: u64,
     /// Clients that wait for their ABORT, and until when.
@@ -40,13 +53,26 @@ pub(super) struct Handing {
 }
 
 impl Handing {
-    pub(super) fn new(switch: Switch, stage: Stage, given_up: u64) -> Handing {
+    pub(super) fn new(switch: Switch, stage: Stage, given_up: u64, since: MonoMs) -> Handing {
         Handing {
             switch,
             stage,
+            since,
             given_up,
             aborts: Vec::new(),
             why: String::new(),
+        }
+    }
+
+    /// To whom.
+    pub(super) fn successor(&self) -> Successor<'_> {
+        Successor {
+            target: &self.switch.target,
+            link: match self.switch.link {
+                Link::Closed { .. } => LinkState::Connect,
+                Link::Opening { .. } | Link::Open { .. } => LinkState::Connecting,
+            },
+            since: self.since,
         }
     }
 

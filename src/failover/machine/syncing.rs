@@ -392,6 +392,6 @@ impl Syncing {
                     .map(|ms| MonoMs(now.0.saturating_add(ms))),
             },
         };
-        (Handing::new(self.switch, stage, given_up), actions)
+        (Handing::new(self.switch, stage, given_up, now), actions)
     }
 }

@@ -157,7 +157,7 @@ impl Rounds {
                 self.feeding.tell_history(id);
             }
             ToFeeder::SetPath(path) => self.feeding.tell_path(&path),
-            ToFeeder::Message { channel, payload } => self.feeding.message(&channel, &payload),
+            ToFeeder::Message(message) => self.feeding.message(&message),
             ToFeeder::AskForAcks => self.feeding.ask_for_acks(),
             ToFeeder::Close(Some(id)) => self.drop_link(id, "closed by this node"),
             ToFeeder::Close(None) => {

@@ -101,6 +101,7 @@ fn request(dir: &Path, port: u16) -> FetchRequest {
         port,
         user: None,
         password: None,
+        own: None,
         dir: dir.to_path_buf(),
         origin: "the same".to_owned(),
         connect_ms: 3100,

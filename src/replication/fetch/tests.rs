@@ -49,6 +49,7 @@ impl Primary {
             port: self.port,
             user: None,
             password: None,
+            own: None,
             dir: dir.to_path_buf(),
             origin: "this primary".to_owned(),
             connect_ms: 3100,
@@ -77,8 +78,10 @@ fn answer(shipping: &Shipping, stream: TcpStream) {
         .collect();
     // A replica may be gone by now: that is what some tests are about.
     let _ = match words[0].as_str() {
-        "_fetch_meta" => shipping.send_list(stream).map(|_| ()),
-        "_fetch_file" => shipping.send_files(stream, words[1].as_bytes()).map(|_| ()),
+        "_fetch_meta" => shipping.send_list(stream, &Arc::default()).map(|_| ()),
+        "_fetch_file" => shipping
+            .send_files(stream, words[1].as_bytes(), &Arc::default())
+            .map(|_| ()),
         other => panic!("{other}"),
     };
 }
@@ -283,13 +286,15 @@ fn a_replica_that_does_not_read_is_given_up_and_a_stop_ends_the_sending() {
         (reader, listener.accept().unwrap().0, shipping)
     };
     let (_reader, stream, shipping) = accept(200);
-    let error = shipping.send_files(stream, b"000001.sst").unwrap_err();
+    let error = shipping
+        .send_files(stream, b"000001.sst", &Arc::default())
+        .unwrap_err();
     assert_eq!(error.to_string(), "nothing moved for 200 ms");
 
     let (_reader, stream, shipping) = accept(3_600_000);
     let sending = {
         let shipping = Arc::clone(&shipping);
-        std::thread::spawn(move || shipping.send_files(stream, b"000001.sst"))
+        std::thread::spawn(move || shipping.send_files(stream, b"000001.sst", &Arc::default()))
     };
     while shipping.bytes_sent() == 0 {
         std::thread::sleep(Duration::from_millis(1));

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
-use super::{Fetch, FollowerEvent, FollowerGauge, FollowerStart, Shown, ToFollower};
+use super::{Fetch, FollowerEvent, FollowerGauge, FollowerStart, OwnEndings, Shown, ToFollower};
 use crate::client::Peer;
 use crate::clock::MonoMs;
 use crate::limits::RECEIVED_IN_FLIGHT_BYTES_MAX;
@@ -19,11 +19,13 @@ use crate::reactor::{HelperPoll, HelperWaker, Readiness, Stream};
 use crate::replication::acks::AckSchedule;
 use crate::replication::frames::{Frame, FrameReader};
 use crate::replication::handshake::{Action, Link};
-use crate::replication::history::Peer as PeerKind;
+use crate::replication::history::{Endings, Peer as PeerKind};
+use crate::replication::parting::{GivenUp, Parted, add_endings};
 use crate::replication::runner::{RoundClock, Runner};
 use crate::replication::timed::{Halt, StopFlags};
 use crate::replication::wire::{LineReader, Request};
 use crate::storage::received::{BatchRules, ReceivedBatch};
+use crate::storage::replication_id::ReplicationId;
 use crate::storage::seq::Seq;
 
 const READ_BYTES: usize = 64 * 1024;
@@ -69,6 +71,7 @@ pub(super) struct Rounds {
     fetch: Fetch,
     /// A copy was begun and is not there: it is asked for again. On a thread that has happened before anything else does.
     pub is_fetching: bool,
+    own_endings: OwnEndings,
     notify: Box<dyn Fn(FollowerEvent) + Send>,
     link: Link,
     shown: Option<Shown>,
@@ -103,6 +106,7 @@ impl Rounds {
             rules: start.rules,
             fetch: start.fetch,
             is_fetching: false,
+            own_endings: start.own_endings,
             notify,
             link,
             shown: None,
@@ -233,7 +237,11 @@ impl Rounds {
                 Action::Path(path) => (self.notify)(FollowerEvent::Path(path)),
                 Action::AskPosition => (self.notify)(FollowerEvent::AskPosition),
                 Action::Stream { primary, next } => self.stream(primary, next),
-                Action::Copy { given_up } => self.copy(given_up),
+                Action::Copy {
+                    parted,
+                    last,
+                    remembered,
+                } => self.copy(&parted, last, remembered),
                 Action::Report(problem) => (self.notify)(FollowerEvent::Problem(problem)),
             }
         }
@@ -295,7 +303,13 @@ impl Rounds {
         self.parse();
     }
 
-    fn copy(&mut self, given_up: Option<u64>) {
+    fn copy(&mut self, parted: &Parted, last: Seq, remembered: Endings) {
+        let ours = |is_enough: &dyn Fn(ReplicationId) -> bool| {
+            let mut endings = (self.own_endings)(is_enough);
+            add_endings(&mut endings, remembered);
+            endings
+        };
+        let given_up = GivenUp::count(last, parted, ours);
         (self.notify)(FollowerEvent::CopyBegins { given_up });
         self.shown = Some(Shown {
             state: self.link.state(),
@@ -309,7 +323,8 @@ impl Rounds {
 
     /// Fetches the copy.
     pub fn fetch(&mut self) {
-        let fetched = (self.fetch)(self.link.settings(), &self.gauge.stops);
+        let (settings, primary) = (self.link.settings(), self.link.primary());
+        let fetched = (self.fetch)(settings, primary, &self.gauge.stops);
         self.is_fetching = fetched.is_pending();
         match fetched {
             Poll::Pending => {}
@@ -442,9 +457,7 @@ impl Rounds {
                 (self.notify)(FollowerEvent::Path(path));
                 self.act();
             }
-            Frame::Message { channel, payload } => {
-                (self.notify)(FollowerEvent::Message { channel, payload });
-            }
+            Frame::Message(message) => (self.notify)(FollowerEvent::Message(message)),
             Frame::Ping | Frame::Unknown(_) => {}
         }
     }

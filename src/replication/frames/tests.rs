@@ -33,14 +33,21 @@ fn every_frame() -> Vec<Frame> {
             id: None,
         },
         Frame::Path(vec![run_id('a'), run_id('b')]),
-        Frame::Message {
+        Frame::Message(Message {
+            is_shard: false,
             channel: Bytes::from_static(b"news\r\n"),
             payload: Bytes::from_static(b"$4\r\nping\r\n"),
-        },
-        Frame::Message {
+        }),
+        Frame::Message(Message {
+            is_shard: true,
+            channel: Bytes::from_static(b"news"),
+            payload: Bytes::from_static(b"shard"),
+        }),
+        Frame::Message(Message {
+            is_shard: false,
             channel: Bytes::new(),
             payload: Bytes::new(),
-        },
+        }),
     ]
 }
 
@@ -64,6 +71,7 @@ fn frames_have_the_bytes_that_the_table_says() {
     );
     assert_eq!(text(&frames[5]), "+status 0 -\r\n");
     assert_eq!(text(&frames[7]), ">6 10\r\nnews\r\n$4\r\nping\r\n\r\n");
+    assert_eq!(text(&frames[8]), ">4 5 shard\r\nnewsshard\r\n");
     assert!(encoded(&frames[..1]).starts_with(b"$15\r\n\x02"));
 }
 
@@ -129,6 +137,10 @@ fn what_breaks_a_link_is_named() {
         (&path, line(b'+')),
         (b">1\r\n", line(b'>')),
         (b">1 2 3\r\n", line(b'>')),
+        (b">1 2 \r\n", line(b'>')),
+        (b">1 2 shards\r\n", line(b'>')),
+        (b">1 2 shard 3\r\n", line(b'>')),
+        (b">1 shard\r\n", line(b'>')),
         (b">1 x\r\n", line(b'>')),
         (b">1 18446744073709551615\r\n", length(u64::MAX)),
         (b">1073741824 1\r\n", length((1 << 30) + 1)),
@@ -216,8 +228,9 @@ proptest! {
 
     /// A message of any bytes comes back, and so does what follows it.
     #[test]
-    fn messages_hold_any_bytes(channel in proptest::collection::vec(any::<u8>(), 0..40), payload in proptest::collection::vec(any::<u8>(), 0..40)) {
-        let frames = vec![Frame::Message { channel: Bytes::from(channel), payload: Bytes::from(payload) }, Frame::Ping];
+    fn messages_hold_any_bytes(channel in proptest::collection::vec(any::<u8>(), 0..40), payload in proptest::collection::vec(any::<u8>(), 0..40), is_shard in any::<bool>()) {
+        let message = Message { is_shard, channel: Bytes::from(channel), payload: Bytes::from(payload) };
+        let frames = vec![Frame::Message(message), Frame::Ping];
         prop_assert_eq!(read(true, &encoded(&frames)), Ok(frames));
     }
 }

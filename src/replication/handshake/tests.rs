@@ -48,7 +48,14 @@ fn answer(link: &mut Link, line: &str, now: u64) -> Vec<String> {
 
 fn stand(link: &mut Link, next: u64, now: u64) -> Vec<String> {
     let next = Seq::new(next);
-    link.position(Position { next, id: id() }, at(now));
+    link.position(
+        Position {
+            next,
+            id: id(),
+            endings: [None; 2],
+        },
+        at(now),
+    );
     actions(link)
 }
 
@@ -133,7 +140,14 @@ fn a_kvrocks_says_no_and_is_followed_all_the_same() {
     answer(&mut link, "+OK", 0);
     assert_eq!(answer(&mut link, "-ERR unknown option", 0), ["AskPosition"]);
     let next = Seq::new(1);
-    link.position(Position { next, id: None }, at(0));
+    link.position(
+        Position {
+            next,
+            id: None,
+            endings: [None; 2],
+        },
+        at(0),
+    );
     assert_eq!(actions(&mut link), ["PSYNC 1"]);
     assert_eq!(
         answer(&mut link, "+OK", 0),
@@ -178,7 +192,10 @@ fn a_refused_psync_leads_to_a_copy() {
             "-ERR wrong replication id of the last log; common up to 940",
             1
         ),
-        ["Close", "Copy { given_up: Some(10) }"]
+        [
+            "Close",
+            "Copy { parted: At(Seq(940)), last: Seq(950), remembered: [None, None] }"
+        ]
     );
     assert_eq!((link.state().name(), link.next_deadline()), ("sync", None));
     link.lost("the old connection", at(2));
@@ -192,7 +209,10 @@ fn a_refused_psync_leads_to_a_copy() {
             "-ERR sequence out of range, please use fullsync",
             1
         ),
-        ["Close", "Copy { given_up: None }"]
+        [
+            "Close",
+            "Copy { parted: Among([]), last: Seq(950), remembered: [None, None] }"
+        ]
     );
     let problem = "Report(CopyFailed(\"disk full\"))";
     link.copy_failed("disk full", at(5));
@@ -231,7 +251,7 @@ fn a_copy_that_comes_too_late_is_not_repeated_at_once() {
         stand(&mut link, 1000, 20_000);
         assert_eq!(
             answer(&mut link, refusal, 20_000)[1],
-            "Copy { given_up: None }"
+            "Copy { parted: Among([]), last: Seq(999), remembered: [None, None] }"
         );
         link.succeeded();
     }
@@ -324,7 +344,14 @@ fn a_redis_is_no_primary_for_this() {
     link.line(b"-ERR wrong number of arguments", at(0));
     link.line(b"-ERR wrong number of arguments", at(0));
     assert!(matches!(link.problem(), Some(Problem::NotAPrimary(_))));
-    link.position(Position { next, id: None }, at(0));
+    link.position(
+        Position {
+            next,
+            id: None,
+            endings: [None; 2],
+        },
+        at(0),
+    );
     assert_eq!(
         link.state(),
         LinkState::Connect,
@@ -535,7 +562,7 @@ proptest::proptest! {
             match event {
                 0 => link.connected(at(now)),
                 1..=4 => link.line(lines[argument].as_bytes(), at(now)),
-                5 => link.position(Position { next: Seq::new(9), id: id() }, at(now)),
+                5 => link.position(Position { next: Seq::new(9), id: id(), endings: [None; 2] }, at(now)),
                 6 => link.lost("x", at(now)),
                 7 => link.applied(),
                 8 => link.copied(at(now)),

@@ -14,11 +14,18 @@ fn record(first: u64, id: Option<ReplicationId>) -> Option<RecordFacts> {
     })
 }
 
-const UNKNOWN: Option<Seq> = None;
-const WRONG: Result<Grounds, Refusal> = Err(Refusal::WrongId { common: UNKNOWN });
-const RANGE: Result<Grounds, Refusal> = Err(Refusal::OutOfRange { common: UNKNOWN });
+const WRONG: Result<Grounds, Refusal> = Err(Refusal::WrongId(Parted::UNKNOWN));
+const RANGE: Result<Grounds, Refusal> = Err(Refusal::OutOfRange(Parted::UNKNOWN));
+const FROM_START: Result<Grounds, Refusal> = Ok(Grounds::FromTheStart);
 const SAME: Result<Grounds, Refusal> = Ok(Grounds::SameHistory);
 const NUMBERS: Result<Grounds, Refusal> = Ok(Grounds::NumbersAlone);
+
+fn ending(letter: u8, last: u64) -> Ending {
+    Ending {
+        id: id(letter).unwrap(),
+        last: Seq::new(last),
+    }
+}
 
 /// Both sorts of peer, at `next`, here at 100.
 fn both(
@@ -69,14 +76,15 @@ fn the_stored_id_stands_in_for_an_empty_log() {
     // What a peer has stored, this node would have too.
     assert_eq!(both(id(b'A'), 101, &with(None)), [WRONG, WRONG]);
     assert_eq!(both(None, 101, &with(None)), [NUMBERS, NUMBERS]);
-    assert_eq!(both(id(b'A'), 51, &with(id(b'A'))), [ended_at(50); 2]);
+    assert_eq!(
+        both(id(b'A'), 51, &with(id(b'A'))),
+        [ended_at(50), ended_at(50)]
+    );
 }
 
 /// The log does not go back to this update, which is the peer's last and ours too.
 fn ended_at(common: u64) -> Result<Grounds, Refusal> {
-    Err(Refusal::OutOfRange {
-        common: Some(Seq::new(common)),
-    })
+    Err(Refusal::OutOfRange(Parted::At(Seq::new(common))))
 }
 
 #[test]
@@ -85,7 +93,10 @@ fn a_peer_that_the_log_does_not_go_back_to_has_nothing_of_its_own() {
         following: record(60, ours),
         ..Evidence::default()
     };
-    assert_eq!(both(id(b'A'), 51, &with(id(b'A'))), [ended_at(50); 2]);
+    assert_eq!(
+        both(id(b'A'), 51, &with(id(b'A'))),
+        [ended_at(50), ended_at(50)]
+    );
     assert_eq!(both(id(b'B'), 51, &with(id(b'A'))), [WRONG, WRONG]);
     // Nothing is proved.
     assert_eq!(both(None, 51, &with(None)), [RANGE, RANGE]);
@@ -114,18 +125,17 @@ fn numbers_must_fit_too() {
 
 #[test]
 fn an_empty_peer_starts_at_one_if_the_log_does() {
-    let from_start = Ok(Grounds::FromTheStart);
     let whole = Evidence {
         following: record(1, id(b'A')),
         ..Evidence::default()
     };
-    assert_eq!(both(None, 1, &whole), [from_start, from_start]);
-    assert_eq!(both(id(b'B'), 1, &whole), [from_start, from_start]);
+    assert_eq!(both(None, 1, &whole), [FROM_START, FROM_START]);
+    assert_eq!(both(id(b'B'), 1, &whole), [FROM_START, FROM_START]);
     let purged = Evidence {
         following: record(20, id(b'A')),
         ..Evidence::default()
     };
-    assert_eq!(both(None, 1, &purged), [ended_at(0); 2]);
+    assert_eq!(both(None, 1, &purged), [ended_at(0), ended_at(0)]);
     let both_empty = may_continue(
         Peer::Kvrocks,
         None,
@@ -133,14 +143,14 @@ fn an_empty_peer_starts_at_one_if_the_log_does() {
         Seq::ZERO,
         &Evidence::default(),
     );
-    assert_eq!(both_empty, from_start);
+    assert_eq!(both_empty, FROM_START);
 }
 
 #[test]
 fn refusals_are_the_lines_of_kvrocks_and_tell_a_stillpoint_more() {
     let evidence = Evidence {
         holding: record(40, id(b'A')),
-        last_of_presented: Some(Seq::new(33)),
+        endings: vec![ending(b'A', 40), ending(b'B', 33)],
         ..Evidence::default()
     };
     let [refusal, _] = both(id(b'B'), 51, &evidence).map(Result::unwrap_err);
@@ -161,6 +171,13 @@ fn refusals_are_the_lines_of_kvrocks_and_tell_a_stillpoint_more() {
         ahead.line(Peer::Kvrocks),
         "ERR sequence out of range, please use fullsync"
     );
+    // Both have begun histories since.
+    let [parted, _] = both(id(b'C'), 51, &evidence).map(Result::unwrap_err);
+    assert_eq!(
+        parted.line(Peer::Stillpoint),
+        "ERR wrong replication id of the last log; histories AAAAAAAAAAAAAAAA:40 BBBBBBBBBBBBBBBB:33"
+    );
+    assert_eq!(parted.line(Peer::Kvrocks), WRONG_ID);
     // The peer cannot share what it does not have.
     let [behind, _] = both(id(b'B'), 20, &evidence).map(Result::unwrap_err);
     assert_eq!(behind.line(Peer::Stillpoint), WRONG_ID);
@@ -182,6 +199,31 @@ fn a_term_without_a_write_leaves_no_trace() {
     history.note_own_record();
     history.end_term();
     assert_eq!(history.presents(), id(b'C'));
+}
+
+#[test]
+fn the_last_histories_are_remembered() {
+    let mut history = History::of_directory(id(b'A'));
+    let seven = Seq::new(7);
+    assert_eq!(history.endings(seven), [Some(ending(b'A', 7)), None]);
+    // A term without a record has no history to show.
+    history.begin_term(id(b'B').unwrap(), seven);
+    assert_eq!(history.endings(seven), [Some(ending(b'A', 7)), None]);
+    history.note_own_record();
+    let nine = Seq::new(9);
+    assert_eq!(
+        history.endings(nine),
+        [ending(b'B', 9), ending(b'A', 7)].map(Some)
+    );
+    history.end_term();
+    history.note_received(id(b'C'), Seq::new(10));
+    let ten = Seq::new(10);
+    assert_eq!(
+        history.endings(ten),
+        [ending(b'C', 10), ending(b'B', 9)].map(Some)
+    );
+    history.replace(None);
+    assert_eq!(history.endings(ten), [None; 2]);
 }
 
 #[test]
@@ -232,7 +274,7 @@ fn evidence_of(log: &[(u8, u64)], next: u64, presented: Option<ReplicationId>) -
             evidence.following = facts;
         }
         if id(letter) == presented {
-            evidence.last_of_presented = Some(Seq::new(first + count - 1));
+            evidence.endings = vec![ending(letter, first + count - 1)];
         }
         evidence.stored = id(letter);
         first += count;

@@ -96,7 +96,7 @@ fn lines_are_taken_whole_and_bounded() {
 
 #[test]
 fn answers_mean_what_kvrocks_redis_and_stillpoint_say() {
-    let common = |common| Answer::Diverged { common };
+    let parted = |parted| Answer::Diverged { parted };
     let cases: &[(&str, Answer<'_>)] = &[
         ("+OK", Answer::Ok),
         ("+OK 1 x", Answer::Line(b"+OK 1 x")),
@@ -132,20 +132,23 @@ fn answers_mean_what_kvrocks_redis_and_stillpoint_say() {
         ("-ERR wrong number of arguments", Answer::WrongArity),
         (
             "-ERR sequence out of range, please use fullsync",
-            common(None),
+            parted(Parted::UNKNOWN),
         ),
-        ("-ERR wrong replication id of the last log", common(None)),
+        (
+            "-ERR wrong replication id of the last log",
+            parted(Parted::UNKNOWN),
+        ),
         (
             "-ERR wrong replication id of the last log; common up to 17",
-            common(Some(Seq::new(17))),
+            parted(Parted::At(Seq::new(17))),
         ),
         (
             "-ERR wrong replication id of the last log; common up to x",
-            common(None),
+            parted(Parted::UNKNOWN),
         ),
         (
             "-ERR wrong replication id of the last log; common up to 72057594037927936",
-            common(None),
+            parted(Parted::UNKNOWN),
         ),
         ("-ERR else", Answer::Error(b"ERR else")),
         ("-", Answer::Error(b"")),

@@ -103,12 +103,10 @@ impl Ledger {
         self.acknowledged += 1;
         self.acknowledge(asked, last);
         match waited {
-            None => {}
-            Some(Value::Int(replicas)) => {
-                if *replicas > 0 {
-                    self.confirmed += 1;
-                    self.confirm(operation, last);
-                }
+            None | Some(Value::Int(0)) => {}
+            Some(Value::Int(_)) => {
+                self.confirmed += 1;
+                self.confirm(operation, last);
             }
             Some(Value::Error(text)) => {
                 let known = ["ERR WAIT cannot be used with replica ", "UNBLOCKED "];

@@ -3,23 +3,21 @@
 //! poll this.
 
 use super::{Facts, Fields};
+use crate::node::Node;
 use crate::node::replication::Followed;
-use crate::node::{Node, Role};
 use crate::replication::handshake::LinkState;
 
 pub(super) fn replication(facts: &Facts<'_>, fields: &mut Fields<'_>) {
     let node = facts.node;
     let replication = &node.replication;
     let last = facts.seq.get();
-    let role = match node.role {
-        Role::Primary | Role::HandingOver => "master",
-        Role::Promoting | Role::Replica => "slave",
-    };
-    fields.add("role", role);
-    if let Some(followed) = &replication.followed {
-        followed_primary(node, followed, last, fields);
+    let primary = node.named_primary();
+    fields.add("role", if primary.is_none() { "master" } else { "slave" });
+    if let Some(primary) = &primary {
+        followed_primary(node, primary, last, fields);
     }
-    let rows = replication.progress.rows(node.now());
+    let mut rows = replication.progress.rows(node.now());
+    rows.extend(node.copying_replicas());
     fields.add("connected_slaves", rows.len());
     let lag_max = u64::from(node.config.min_replicas_max_lag_s);
     if node.config.min_replicas_to_write != 0 && lag_max != 0 {

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::super::cf::Cf;
 use super::super::options::OpenOptions;
+use super::super::replication_id::Ending;
 use super::super::rocks::{Rocks, WriteMode};
 use super::super::wal::testing::{append, append_fragment, batch};
 use super::*;
@@ -366,11 +367,16 @@ fn the_record_that_holds_an_update_tells_its_history() {
     assert_eq!(following(9), Some((10, None)));
     assert_eq!(following(11), None);
     let id = |letter| ReplicationId::from_bytes(&[letter; 16]).unwrap();
-    let last_of = |letter, bytes| source.last_of(id(letter), bytes).unwrap();
-    assert_eq!(last_of(b'A', 1 << 20), Some(Seq::new(6)));
-    assert_eq!(last_of(b'B', 1 << 20), Some(Seq::new(9)));
-    assert_eq!(last_of(b'C', 1 << 20), None, "it holds no update");
-    assert_eq!(last_of(b'B', 60), None, "so far it is not read");
+    // History C holds no update.
+    let [a, b] = [(b'A', 6), (b'B', 9)].map(|(letter, last)| Ending {
+        id: id(letter),
+        last: Seq::new(last),
+    });
+    let back_to = |letter, bytes| source.endings(&|it| it == id(letter), bytes).unwrap();
+    assert_eq!(back_to(b'A', 1 << 20), [b, a]);
+    assert_eq!(back_to(b'B', 1 << 20), [b]);
+    assert_eq!(back_to(b'C', 1 << 20), [b, a]);
+    assert_eq!(back_to(b'A', 60), [], "the file is not read to its end");
     let empty = Logs::new(&[(3, &[])]);
     let nothing = empty.source();
     assert_eq!(
