@@ -7,7 +7,7 @@ use crate::replication::feeder::FeederEvent;
 use crate::replication::follower::FollowerEvent;
 use crate::replication::offer_link::OfferLinkEvent;
 use crate::server::copying::CopyEvent;
-use crate::server::feeding::Judged;
+use crate::server::judging::Judged;
 use crate::server::reopen::Reopened;
 use crate::storage::cold::ColdAnswer;
 use crate::storage::commit::CommitEvent;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::feeding::Judged;
+use super::judging::Judged;
 use super::testing::Bench;
 use crate::client::ClientKey;
 use crate::client::waiting::Ticket;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::feeding::last_record_id;
+use super::judging::last_record_id;
 use super::start::EXIT_STORAGE;
 use super::workers::Job;
 use super::{LoopEvent, Server};

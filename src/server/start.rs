@@ -8,7 +8,7 @@ use super::durable::Durable;
 use super::engine_options::open_options;
 use super::settings::Outside;
 use super::workers::Workers;
-use super::{LoopEvent, Server, feeding, listening, open_files, signals};
+use super::{LoopEvent, Server, judging, listening, open_files, signals};
 use crate::clock::{Clock, SystemClock};
 use crate::command::rename::Renames;
 use crate::config::Config;
@@ -168,7 +168,7 @@ impl Server {
         let disk = DiskGauge::new(config.disk_reserve);
         let sender = mailbox.sender();
         let last_record =
-            feeding::last_record_id(&rocks).map_err(|text| failure(EXIT_STORAGE, text))?;
+            judging::last_record_id(&rocks).map_err(|text| failure(EXIT_STORAGE, text))?;
         let mut node = Node::new(config, rocks.clone(), last_record, clock, process, seed);
         node.renames =
             Renames::new(&node.config.rename_commands).map_err(|text| failure(EXIT_START, text))?;
