@@ -8,11 +8,9 @@ use crate::client::waiting::Reason;
 use crate::clock::MonoMs;
 use crate::command::shutdown;
 use crate::error::ReplyError;
-use crate::node::WorkerJob;
-use crate::stats::{latency, memory};
+use crate::stats::memory;
 use crate::storage::counting::KeyCounts;
 use crate::storage::disk::{self, DiskEvent, Look};
-use crate::storage::expiry::Search;
 
 /// Milliseconds between looks at the disk.
 const DISK_INTERVAL_MS: u64 = 1000;
@@ -20,12 +18,6 @@ const DISK_INTERVAL_MS: u64 = 1000;
 const MEMORY_INTERVAL_MS: u64 = 100;
 /// Idle clients looked at in one round.
 const IDLE_CHECKS_PER_ROUND_MAX: usize = 2000;
-/// Expired keys asked for at a time; they are deleted in one turn.
-const EXPIRED_PER_ROUND_MAX: usize = 256;
-/// Milliseconds until the next search when one has met damage.
-const FAILED_SEARCH_PAUSE_MS: u64 = 60_000;
-/// A search of the whole key space takes at most this share of the time, in percent per point of `active-expire-effort`.
-const EXPIRY_SHARE_PERCENT: u64 = 5;
 
 /// Timers and what is under way by the clock.
 pub(super) struct Cron {
@@ -36,14 +28,6 @@ pub(super) struct Cron {
     idle_position: usize,
     /// Memory of the clients that the walk has seen since its beginning.
     walked_bytes: u64,
-    /// A worker looks for expired keys, since then.
-    searching_since: Option<MonoMs>,
-    next_search: MonoMs,
-    /// Where the search goes on: the last key it has seen.
-    pub expiry_position: Vec<u8>,
-    /// The last complete search has met no key with an expiry, and nothing was written since.
-    nothing_expires_at: Option<u64>,
-    search_saw_ttl: bool,
 }
 
 impl Cron {
@@ -55,11 +39,6 @@ impl Cron {
             looking_at_disk: false,
             idle_position: 0,
             walked_bytes: 0,
-            searching_since: None,
-            next_search: MonoMs(0),
-            expiry_position: Vec::new(),
-            nothing_expires_at: None,
-            search_saw_ttl: false,
         }
     }
 
@@ -158,56 +137,6 @@ impl Server {
         for key in slow {
             self.check_output_limit(key);
         }
-    }
-
-    /// Asks a worker for expired keys, unless nothing may be written now or there is nothing to find.
-    fn search_expired(&mut self) {
-        let now = self.node.turn.now();
-        let may_delete = self.node.active_expire && self.node.may_delete_expired();
-        let pointless = self.cron.nothing_expires_at == Some(self.node.last_seq.get());
-        if !may_delete
-            || pointless
-            || self.cron.searching_since.is_some()
-            || now < self.cron.next_search
-        {
-            return;
-        }
-        self.cron.searching_since = Some(now);
-        self.start_work(WorkerJob::FindExpired {
-            limit: EXPIRED_PER_ROUND_MAX,
-        });
-    }
-
-    pub(super) fn expired_found(&mut self, search: Search) {
-        let now = self.node.turn.now();
-        let took_ms = self
-            .cron
-            .searching_since
-            .take()
-            .map_or(0, |since| now.since(since));
-        let share = EXPIRY_SHARE_PERCENT * u64::from(self.node.config.active_expire_effort);
-        let pause_ms = took_ms * (100 / share.clamp(1, 100));
-        let least_ms = if search.failed {
-            FAILED_SEARCH_PAUSE_MS
-        } else {
-            0
-        };
-        self.cron.next_search = MonoMs(now.0 + pause_ms.max(least_ms));
-        self.cron.expiry_position = search.position;
-        self.cron.search_saw_ttl |= search.seen_ttl;
-        if search.complete {
-            let nothing = !self.cron.search_saw_ttl;
-            self.cron.nothing_expires_at = nothing.then_some(self.node.last_seq.get());
-            self.cron.search_saw_ttl = false;
-        }
-        if !self.node.may_delete_expired() {
-            return;
-        }
-        let began_us = self.node.clock.mono_us();
-        self.node.delete_expired(&search.found);
-        let took_us = self.node.clock.mono_us().saturating_sub(began_us);
-        self.node.stats.expire_cycle_us += took_us;
-        self.note_latency(latency::EXPIRE_CYCLE, Some(began_us));
     }
 
     fn look_at_disk_in_time(&mut self) {

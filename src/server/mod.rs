@@ -10,6 +10,7 @@ mod engine_options;
 mod events;
 #[cfg(test)]
 mod exchange_tests;
+mod expiring;
 mod failing_over;
 mod feeding;
 mod fetching;
@@ -65,6 +66,7 @@ pub struct Server {
     /// Read keys that are not in memory.
     readers: Workers,
     cron: cron::Cron,
+    expiring: expiring::Expiring,
     /// There is more to take than a turn takes: do not sleep before the next one.
     look_again: bool,
     /// Listeners that may have more to accept now.

@@ -188,6 +188,7 @@ impl Server {
             runner,
             workers,
             readers,
+            expiring: Default::default(),
             cron: Cron::new(),
             look_again: false,
             accept_more: Vec::new(),

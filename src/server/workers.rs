@@ -154,7 +154,7 @@ impl Server {
             WorkerJob::FindExpired { limit } => {
                 let codec = self.node.codec;
                 let now = self.node.turn.unix();
-                let from = self.cron.expiry_position.clone();
+                let from = self.expiring.position.clone();
                 self.workers.give(Job::new(move |sender| {
                     sender.send(LoopEvent::Expired(expiry::find(
                         &rocks, codec, from, now, limit,

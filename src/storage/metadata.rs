@@ -186,6 +186,17 @@ impl Header {
         self.expire_ms != 0 && self.expire_ms < now.0
     }
 
+    /// Whether the header at the beginning of `entry`, as written here, has an expiry.
+    #[inline]
+    pub fn is_expiring(entry: &[u8]) -> bool {
+        let bytes = match entry.first() {
+            Some(flags) if flags & WIDE != 0 => entry.get(1..9),
+            Some(_) => entry.get(1..5),
+            None => None,
+        };
+        bytes.is_some_and(|bytes| bytes.iter().any(|&byte| byte != 0))
+    }
+
     /// Whether the key exists at `now`: not expired and, for a collection, not empty.
     pub fn is_live(&self, now: UnixMs) -> bool {
         !self.is_expired(now) && (self.size != 0 || self.kind().may_be_empty())
@@ -363,6 +374,7 @@ mod tests {
     #[test]
     fn an_expiry_passes_strictly_after_its_millisecond() {
         let mut header = Header::new(Type::String, 0);
+        assert!(!Header::is_expiring(header.to_bytes().as_slice()));
         header.set_expire(Some(UnixMs(10)));
         assert!(!header.is_expired(UnixMs(10)));
         assert!(header.is_expired(UnixMs(11)));

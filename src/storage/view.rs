@@ -19,6 +19,7 @@ use super::cold::{ColdTable, DiskReads};
 use super::commit::GroupId;
 use super::edges::Edges;
 use super::hot::HotCache;
+use super::metadata::Header;
 use super::record::{Found, Record, Savepoint};
 use super::replication_id::ReplicationId;
 use super::rocks::Rocks;
@@ -52,6 +53,8 @@ pub struct View {
     pub(super) handed: VecDeque<(GroupId, Record)>,
     committed: GroupId,
     consulted: GroupId,
+    /// The newest group with a key that has an expiry, as far as this view knows.
+    expiring: GroupId,
     /// The number of the first update of the next group: nobody else writes to the database.
     next_seq: Seq,
     history: History,
@@ -98,6 +101,7 @@ impl View {
             handed: VecDeque::new(),
             committed: GroupId(0),
             consulted: GroupId(0),
+            expiring: GroupId(0),
             history: History {
                 id: replication_id,
                 announced: false,
@@ -133,6 +137,7 @@ impl View {
         self.samples.clear();
         self.next_seq = rocks.last_seq().next();
         self.cold.lose_all();
+        self.expiring = self.open_id;
         self.rocks = Some(rocks);
     }
 
@@ -282,6 +287,9 @@ impl View {
     pub fn put_parts(&mut self, cf: Cf, key: &[u8], head: &[u8], tail: &[u8]) {
         let hash = self.hash(cf, key);
         self.open.put(cf, key, head, tail, hash);
+        if cf == Cf::Metadata && Header::is_expiring(head) {
+            self.expiring = self.open_id;
+        }
         if cf == Cf::Metadata || self.cache.contains(cf, key, hash) {
             self.cache
                 .insert(cf, key, Some((head, tail)), hash, self.open_id);

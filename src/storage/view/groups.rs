@@ -138,6 +138,11 @@ impl View {
         self.committed
     }
 
+    /// A group behind which no key was written with an expiry. Not lowered by what is taken back.
+    pub fn expiring_group(&self) -> GroupId {
+        self.expiring
+    }
+
     /// The newest group that holds a change, open or handed over; what a message about everything so far depends on.
     pub fn newest_group(&self) -> GroupId {
         if self.open.has_changes() {
