@@ -82,7 +82,7 @@ pub struct RocksSettings {
     pub block_size: u64,
     /// Bytes of blocks kept in memory, shared by all families; index and filter blocks count too.
     pub block_cache_size: u64,
-    /// Bytes of one memtable of one family before it is written out.
+    /// Bytes of one memtable of one family before it is written out; a process takes up to a quarter less (`rocks/stagger.rs`).
     pub write_buffer_size: u64,
     /// Memtables a family may have, the one being filled included, before writes stop.
     pub max_write_buffer_number: u32,

@@ -10,6 +10,7 @@ mod exchange;
 mod filter;
 mod iter;
 mod open;
+mod stagger;
 mod tune;
 mod upkeep;
 

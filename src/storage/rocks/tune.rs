@@ -11,6 +11,7 @@ use rocksdb::{
 
 use super::super::cf::Cf;
 use super::super::options::{Compression, LogDetail, RocksSettings};
+use super::stagger::staggered;
 
 /// The table format of every file we write; 2 to 7 can be read.
 const TABLE_FORMAT_VERSION: i32 = 5;
@@ -102,7 +103,7 @@ fn db_options(settings: &RocksSettings) -> Result<Options, rocksdb::Error> {
     options.set_track_and_verify_wals_in_manifest(false);
     options.set_paranoid_checks(true);
 
-    options.set_write_buffer_size(settings.write_buffer_size as usize);
+    options.set_write_buffer_size(staggered(settings.write_buffer_size) as usize);
     options.set_max_write_buffer_number(settings.max_write_buffer_number as i32);
     options.set_min_write_buffer_number_to_merge(settings.min_write_buffer_number_to_merge as i32);
     options.set_db_write_buffer_size(settings.db_write_buffer_size as usize);

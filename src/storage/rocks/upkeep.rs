@@ -5,6 +5,7 @@ use rocksdb::{BottommostLevelCompaction, ColumnFamily, CompactOptions, FlushOpti
 
 use super::super::cf::Cf;
 use super::super::error::StoreError;
+use super::stagger::staggered;
 use super::{KeyRange, Rocks, store_error};
 
 impl Rocks {
@@ -107,6 +108,11 @@ impl Rocks {
             return Ok(());
         }
         let engine = self.engine();
+        let size = value.parse().map(staggered);
+        let value = match size {
+            Ok(bytes) if name == "write_buffer_size" => &bytes.to_string(),
+            _ => value,
+        };
         for cf in Cf::ALL {
             engine
                 .db
