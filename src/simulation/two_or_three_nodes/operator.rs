@@ -53,6 +53,8 @@ pub(super) struct Operator {
     calls: u64,
     /// The answer to the last call that belongs to no switch.
     pub answer: Option<Value>,
+    /// The processes that he has told to end: a node, and which run of it.
+    told_to_end: Vec<(NodeId, u64)>,
 }
 
 impl Operator {
@@ -254,6 +256,8 @@ impl Scenario<'_> {
     }
 
     fn end_process(&mut self, node: NodeId) {
+        let run = self.world.nodes[node].incarnation;
+        self.operator.told_to_end.push((node, run));
         match self.rng.below(3) {
             0 => self.call(node, &["SHUTDOWN", "NOSAVE"]),
             1 => self.call(node, &["SHUTDOWN", "NOW"]),
@@ -286,12 +290,15 @@ impl Scenario<'_> {
         Some(format!("{}:{}", followed.host, followed.port))
     }
 
-    /// A node runs and is in the middle of no switch.
+    /// A node runs, is in the middle of no switch, and was not told to end, which it may not have heard yet.
     pub(super) fn is_quiet(&self, node: NodeId) -> bool {
-        let server = self.world.nodes[node].server.as_ref();
-        server.is_some_and(|server| {
+        let world_node = &self.world.nodes[node];
+        let this_run = (node, world_node.incarnation);
+        let is_to_end = self.operator.told_to_end.contains(&this_run);
+        world_node.server.as_ref().is_some_and(|server| {
             let it = server.node();
-            !it.failover.is_active()
+            !is_to_end
+                && !it.failover.is_active()
                 && it.shutdown.is_none()
                 && it.replication.change.is_none()
                 && it.takeover.forbids_role_change().is_none()

@@ -7,6 +7,7 @@ use super::{LOOK, Scenario};
 use crate::node::Role;
 use crate::replication::handshake::LinkState;
 use crate::storage::rocks::simulated::Crash;
+use crate::storage::seq::Seq;
 
 /// Where a rescue stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,12 +32,15 @@ impl Rescue {
     }
 }
 
-/// Who was a primary when, and who has followed whom then: a replica that has not may have other data than its primary.
+/// Who was a primary when, and who has followed whom then: a replica that has not may have other data than its primary, and one that
+/// has not come to where that began may lack what was confirmed before.
 pub(super) struct Reigns {
     was_primary: Vec<bool>,
     /// Counts for each node how often it became a primary.
     reigns: Vec<u64>,
-    /// The primary that each node has streamed from last, and in which of its reigns.
+    /// Where its last one began.
+    began: Vec<Seq>,
+    /// The primary that each node has come level with last, and in which of its reigns.
     joined: Vec<Option<(NodeId, u64)>>,
 }
 
@@ -45,6 +49,7 @@ impl Reigns {
         Reigns {
             was_primary: vec![false; nodes],
             reigns: vec![0; nodes],
+            began: vec![Seq::ZERO; nodes],
             joined: vec![None; nodes],
         }
     }
@@ -59,6 +64,7 @@ impl Scenario<'_> {
             let reigns = &mut self.reigns;
             if is_primary && !reigns.was_primary[node] {
                 reigns.reigns[node] += 1;
+                reigns.began[node] = it.disk.last_seq();
             }
             reigns.was_primary[node] = is_primary;
             let followed = server.node().replication.followed.as_ref();
@@ -67,8 +73,10 @@ impl Scenario<'_> {
                 (0..self.world.nodes.len()).find(|&of| self.world.addr(of) == addr)
             });
             let shown = followed.and_then(|followed| followed.shown);
-            if shown.is_some_and(|shown| shown.state == LinkState::Connected) {
-                reigns.joined[node] = of.map(|of| (of, reigns.reigns[of]));
+            let is_connected = shown.is_some_and(|shown| shown.state == LinkState::Connected);
+            let joins = of.filter(|&of| is_connected && it.disk.last_seq() >= reigns.began[of]);
+            if let Some(of) = joins {
+                reigns.joined[node] = Some((of, reigns.reigns[of]));
             } else if reigns.joined[node].map(|(of, _)| of) != of {
                 reigns.joined[node] = None;
             }
