@@ -202,7 +202,7 @@ fn seed_0_notices_a_role_that_is_not_durable() {
 
 #[test]
 fn seed_316_notices_a_cancelled_offer_that_is_honoured() {
-    assert_noticed(Part::TokenCheck, 316, &["accept writes at the same time"]);
+    assert_noticed(Part::TokenCheck, 316, &["accept writes"]);
 }
 
 #[test]
