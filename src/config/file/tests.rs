@@ -1,3 +1,5 @@
+//! Lines, files and command lines: how settings are read, and what is said of those that are wrong.
+
 use super::*;
 
 fn load_text(text: &str) -> Result<Config, ConfigError> {

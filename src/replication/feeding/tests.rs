@@ -1,3 +1,5 @@
+//! What each replica is sent, and when: the ring and the WAL, messages, acknowledgements, silence.
+
 use super::*;
 use bytes::Bytes;
 
