@@ -127,7 +127,7 @@ settings! {
     "max-db-size": max_db_size_gb: u32 = 0, int(0, INT_MAX), Live,
         OnlyDefault("not in this build yet: disk-reserve keeps the disk from filling up");
     /// Bytes of hot values that the loop keeps in memory; 0 for none.
-    "hot-cache-size": hot_cache_size: u64 = 64 << 20, Memory { min: 0, max: LONG_MAX }, Live;
+    "hot-cache-size": hot_cache_size: u64 = 128 << 20, Memory { min: 0, max: LONG_MAX }, Live;
     /// Bytes of writes that are not committed yet and of replies waiting for them; above it writers wait.
     "overlay-limit": overlay_limit: u64 = 64 << 20, Memory { min: 1 << 20, max: LONG_MAX }, Live;
     /// Bytes of data.
