@@ -1,5 +1,5 @@
-//! The feeder thread: the sockets of the links to replicas around [`Feeding`], and beside it the thread that reads the WAL for
-//! replicas that are behind.
+//! The feeder thread: the sockets of the links to replicas around [`Feeding`](super::feeding::Feeding), and beside it the thread
+//! that reads the WAL for replicas that are behind.
 //!
 //! [`rounds`] is what the feeder does, [`reader`] the other thread. The loop tells it what was committed; it tells the loop when a link
 //! has gone, and when an acknowledgement has come that somebody waits for. How far each replica is stands in its

@@ -1,8 +1,8 @@
-//! The follower thread: the socket of this node's link to its primary around [`Link`], the stream's frames, and the
-//! acknowledgements.
+//! The follower thread: the socket of this node's link to its primary around [`Link`](super::handshake::Link), the stream's
+//! frames, and the acknowledgements.
 //!
-//! [`rounds`] is what it does. Batches are validated there, and go to the loop whole and in order; the loop applies them and says how far it is. What is on
-//! its way to the loop is bounded: above the bound the socket is not read.
+//! [`rounds`] is what it does. Batches are validated there, and go to the loop whole and in order; the loop applies them and says
+//! how far it is. What is on its way to the loop is bounded: above the bound the socket is not read.
 
 mod rounds;
 #[cfg(test)]
