@@ -119,10 +119,19 @@ impl Scenario<'_> {
         assert!(is_ok, "node {node}: {words:?} gives {answer:?}");
     }
 
+    /// No node hands over, or is about to end, which it may begin with a hand-over.
+    fn is_nobody_leaving(&self) -> bool {
+        let mut servers = self.world.nodes.iter().filter_map(|it| it.server.as_ref());
+        servers.all(|server| {
+            let it = server.node();
+            !it.failover.is_active() && it.shutdown.is_none()
+        })
+    }
+
     /// The one that accepts writes; if none does by itself, one that the operator has made to.
     fn settle(&mut self) -> NodeId {
         let is_settled = self.within(SETTLED_US_MAX, |it| {
-            it.operator.is_idle() && it.accepting().len() == 1
+            it.operator.is_idle() && it.accepting().len() == 1 && it.is_nobody_leaving()
         });
         let accepting = self.accepting();
         if is_settled {
