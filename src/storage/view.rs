@@ -53,8 +53,10 @@ pub struct View {
     pub(super) handed: VecDeque<(GroupId, Record)>,
     committed: GroupId,
     consulted: GroupId,
-    /// The newest group with a key that has an expiry, as far as this view knows.
+    /// The newest group with a key that was written with an expiry.
     expiring: GroupId,
+    /// Counts such writes, and databases.
+    expiring_count: u64,
     /// The number of the first update of the next group: nobody else writes to the database.
     next_seq: Seq,
     history: History,
@@ -102,6 +104,7 @@ impl View {
             committed: GroupId(0),
             consulted: GroupId(0),
             expiring: GroupId(0),
+            expiring_count: 0,
             history: History {
                 id: replication_id,
                 announced: false,
@@ -137,7 +140,7 @@ impl View {
         self.samples.clear();
         self.next_seq = rocks.last_seq().next();
         self.cold.lose_all();
-        self.expiring = self.open_id;
+        self.expiring_count += 1;
         self.rocks = Some(rocks);
     }
 
@@ -289,6 +292,7 @@ impl View {
         self.open.put(cf, key, head, tail, hash);
         if cf == Cf::Metadata && Header::is_expiring(head) {
             self.expiring = self.open_id;
+            self.expiring_count += 1;
         }
         if cf == Cf::Metadata || self.cache.contains(cf, key, hash) {
             self.cache

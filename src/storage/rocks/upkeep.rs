@@ -100,7 +100,8 @@ impl Rocks {
             .compact_range_cf_opt(engine.handle(cf), lower, range.upper, &options);
     }
 
-    /// Changes a setting of every family while open, under RocksDB's own name and text.
+    /// Changes a setting of every family while open, under RocksDB's own name and text. The size of memtables is less by this
+    /// process's share, as at the start.
     pub fn set_family_option(&self, name: &str, value: &str) -> Result<(), StoreError> {
         #[cfg(test)]
         if let Some(store) = self.simulated() {

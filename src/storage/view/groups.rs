@@ -138,9 +138,15 @@ impl View {
         self.committed
     }
 
-    /// A group behind which no key was written with an expiry. Not lowered by what is taken back.
-    pub fn expiring_group(&self) -> GroupId {
-        self.expiring
+    /// While this stays the same, no key has got an expiry.
+    pub fn expiring_count(&self) -> u64 {
+        self.expiring_count
+    }
+
+    /// Whether the database holds every expiry that was written.
+    pub fn are_expiring_committed(&self) -> bool {
+        // The second for writes that were taken back: their group may never be committed.
+        self.expiring <= self.committed || (self.open.is_empty() && self.handed.is_empty())
     }
 
     /// The newest group that holds a change, open or handed over; what a message about everything so far depends on.
